@@ -1,5 +1,12 @@
 import { expect, test } from "vitest";
-import { encodeRecord, judgeStripe, readStripe, recordBytes, recordOffset, slots } from "../../../../local/demo/stripe.ts";
+import {
+  encodeRecord,
+  judgeStripe,
+  readStripe,
+  recordBytes,
+  recordOffset,
+  slots,
+} from "../../../../local/demo/stripe.ts";
 
 function ringWith(records: number): Uint8Array {
   const ring = new Uint8Array(slots * recordBytes);
