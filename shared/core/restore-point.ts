@@ -1,0 +1,30 @@
+/** A restore point as the catalog shows it: a projection of its manifest, which alone decides that it exists. */
+import type { DiskName, PointId, PolicyName, RunId, VmId, VmName } from "./ids.ts";
+import type { Timestamp } from "./timestamp.ts";
+import type { DiskMode, DiskRole, ManifestConsistency, ManifestSafety } from "./vault/manifest.ts";
+
+export interface RestorePointDisk {
+  readonly name: DiskName;
+  readonly lun?: number;
+  readonly role: DiskRole;
+  readonly sizeBytes: number;
+  readonly mode: DiskMode;
+  readonly changedBytes: number;
+  readonly newChunks: number;
+  readonly storedBytes: number;
+}
+
+export interface RestorePoint {
+  readonly pointId: PointId;
+  readonly vmId: VmId;
+  readonly vm: VmName;
+  readonly runId: RunId;
+  readonly parentPointId?: PointId;
+  readonly trigger: "schedule" | "on-demand";
+  readonly policy?: PolicyName;
+  readonly snapshotAt: Timestamp;
+  readonly committedAt: Timestamp;
+  readonly consistency: ManifestConsistency;
+  readonly safety: ManifestSafety;
+  readonly disks: readonly RestorePointDisk[];
+}

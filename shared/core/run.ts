@@ -1,0 +1,204 @@
+/**
+ * A run: one backup or one restore of one VM, from its request to its end (docs/architecture.md, "Runs").
+ *
+ * Backup: queued → snapshotting → copying → committing → succeeded; restore: queued → preparing → copying → finishing → succeeded.
+ * From every state before the end a run can become `failed` (with its error) or `cancelled`. `queued` also holds a run that
+ * waits because its VM is not safe to back up now: `waiting` says for what and until when.
+ *
+ * 1. Rows are the state; messages only say "look at this run". Every change is a conditional write on the row's ETag.
+ * 2. `attempt` counts the snapshot sets tried. Everything made for an attempt carries its id; a step of another attempt is
+ *    a late message and does nothing.
+ * 3. A state's own facts live on that state, so that a step cannot find a fact missing.
+ */
+import type { ConsistencyLevel } from "./consistency.ts";
+import type { ErrorRecord } from "./errors.ts";
+import type { AttemptId, DiskName, PointId, PolicyName, RunId, VmId, VmName } from "./ids.ts";
+import type { Timestamp } from "./timestamp.ts";
+import type { DiskMode, DiskRole, ManifestConsistency, ManifestSafety } from "./vault/manifest.ts";
+
+export type RunKind = "backup" | "restore";
+export type BackupTrigger =
+  | { readonly kind: "schedule"; readonly policy: PolicyName; readonly slot: Timestamp }
+  | { readonly kind: "on-demand" };
+
+interface RunFacts {
+  readonly runId: RunId;
+  readonly vm: VmName;
+  readonly vmId: VmId;
+  readonly createdAt: Timestamp;
+  /** Somebody asked that it be stopped; the next step does it. */
+  readonly cancelRequestedAt?: Timestamp;
+}
+
+/** A snapshot of one disk, as the source knows it. */
+export interface DiskSnapshot {
+  readonly disk: DiskName;
+  readonly lun?: number;
+  readonly role: DiskRole;
+  readonly sizeBytes: number;
+  readonly logicalSectorSize: number;
+  /** The disk's lasting identity; another one under the same name is another disk and is copied in full. */
+  readonly identity: string;
+  readonly snapshotAt: Timestamp;
+  /** How the source finds it again. Never a SAS. */
+  readonly reference: Readonly<Record<string, string>>;
+}
+
+/** What one copied window, one disk or a whole run moved. */
+export interface CopyCounts {
+  /** Bytes that the source says may have changed (for a full copy: that may hold data). */
+  readonly changedBytes: number;
+  readonly readBytes: number;
+  /** Chunks, and their plain bytes, that were not in the vault before. */
+  readonly newChunks: number;
+  readonly newBytes: number;
+  /** What those chunks take in the vault, compressed and encrypted. */
+  readonly storedBytes: number;
+}
+
+export interface DiskProgress extends CopyCounts {
+  readonly name: DiskName;
+  readonly sizeBytes: number;
+  readonly mode: DiskMode;
+  /** How the change was found: everything read, the source's own diff, or every allocated chunk compared by hash. */
+  readonly method: "all" | "diff" | "compare";
+}
+
+/** Everything about one set of snapshots; made in one attempt, used by every later state. */
+export interface SnapshotSet {
+  readonly attemptId: AttemptId;
+  readonly pointId: PointId;
+  /** The vault service's time at the run's first write (rule W1). */
+  readonly sessionStartedAt: Timestamp;
+  readonly snapshotAt: Timestamp;
+  readonly consistency: ManifestConsistency;
+  readonly safety: ManifestSafety;
+  readonly snapshots: readonly DiskSnapshot[];
+  readonly parentPointId?: PointId;
+}
+
+export interface WindowProgress {
+  /** Windows planned and windows seen finished, over all disks. */
+  readonly windows: number;
+  readonly windowsDone: number;
+}
+
+interface BackupFacts extends RunFacts {
+  readonly kind: "backup";
+  readonly trigger: BackupTrigger;
+  readonly policy: PolicyName;
+  readonly wanted: ConsistencyLevel;
+  readonly least: ConsistencyLevel;
+  /** No attempt is begun after this instant. */
+  readonly retryUntil: Timestamp;
+  readonly attempt: number;
+  readonly startedAt?: Timestamp;
+}
+
+export type BackupRun = BackupFacts &
+  (
+    | {
+        readonly state: "queued";
+        readonly notBefore: Timestamp;
+        readonly waiting?: { readonly condition: string; readonly tries: number };
+      }
+    | {
+        readonly state: "snapshotting";
+        /** Until then another delivery of the same message leaves the attempt to its owner. */
+        readonly leaseUntil: Timestamp;
+        readonly attemptId: AttemptId;
+        /** Set before the guest is asked to freeze, so that the reconciler can thaw what we could not. */
+        readonly freeze?: { readonly guestUrl: string; readonly requestedAt: Timestamp; readonly ttlSeconds: number };
+      }
+    | {
+        readonly state: "copying";
+        readonly set: SnapshotSet;
+        readonly progress?: WindowProgress;
+        readonly disks: readonly DiskProgress[];
+      }
+    | { readonly state: "committing"; readonly set: SnapshotSet; readonly disks: readonly DiskProgress[] }
+    | {
+        readonly state: "succeeded";
+        readonly finishedAt: Timestamp;
+        readonly set: SnapshotSet;
+        readonly restorePointId: PointId;
+        readonly disks: readonly DiskProgress[];
+        /** The end is recorded before its traces are removed; the reconciler goes on where a death left some. */
+        readonly cleanUp: "pending" | "done";
+      }
+    | {
+        readonly state: "failed" | "cancelled";
+        readonly finishedAt: Timestamp;
+        readonly error: ErrorRecord;
+        readonly set?: SnapshotSet;
+        readonly disks: readonly DiskProgress[];
+        readonly freeze?: { readonly guestUrl: string; readonly requestedAt: Timestamp; readonly ttlSeconds: number };
+        readonly cleanUp: "pending" | "done";
+      }
+  );
+
+export interface RestoreTarget {
+  readonly kind: "container";
+  /** The container's URL without a SAS; its account is one that the app is configured with. */
+  readonly url: string;
+}
+
+export interface RestoreDisk {
+  readonly name: DiskName;
+  readonly sizeBytes: number;
+  /** The page blob that is written, without a SAS. */
+  readonly url: string;
+  readonly restoredBytes: number;
+}
+
+interface RestoreFacts extends RunFacts {
+  readonly kind: "restore";
+  readonly pointId: PointId;
+  readonly target: RestoreTarget;
+  readonly disks: readonly RestoreDisk[];
+  readonly startedAt?: Timestamp;
+}
+
+export type RestoreRun = RestoreFacts &
+  (
+    | { readonly state: "queued" }
+    | { readonly state: "preparing" }
+    | { readonly state: "copying"; readonly progress: WindowProgress }
+    | { readonly state: "finishing"; readonly progress: WindowProgress }
+    | { readonly state: "succeeded"; readonly finishedAt: Timestamp; readonly cleanUp: "pending" | "done" }
+    | {
+        readonly state: "failed" | "cancelled";
+        readonly finishedAt: Timestamp;
+        readonly error: ErrorRecord;
+        readonly cleanUp: "pending" | "done";
+      }
+  );
+
+export type Run = BackupRun | RestoreRun;
+export type RunState = Run["state"];
+
+export const runStates = [
+  "queued",
+  "snapshotting",
+  "preparing",
+  "copying",
+  "committing",
+  "finishing",
+  "succeeded",
+  "failed",
+  "cancelled",
+] as const satisfies readonly RunState[];
+
+/** Whether nothing will happen to the run any more but the removal of its traces. */
+export function hasEnded(run: Run): boolean {
+  return run.state === "succeeded" || run.state === "failed" || run.state === "cancelled";
+}
+
+/** One line of a run's history. `name` is one of the constants of run-events.ts. */
+export interface RunEvent {
+  readonly runId: RunId;
+  readonly at: Timestamp;
+  readonly name: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string | number | boolean>>;
+}

@@ -1,0 +1,64 @@
+/** A protected VM: where its disks are, how its guest is reached, which policy it follows. */
+import { createHash } from "node:crypto";
+import type { DiskName, PointId, PolicyName, RunId, VmId, VmName } from "./ids.ts";
+import { parseVmId } from "./ids.ts";
+import type { Timestamp } from "./timestamp.ts";
+import type { DiskRole } from "./vault/manifest.ts";
+
+export interface PageBlobDisk {
+  readonly name: DiskName;
+  /** The page blob's URL without a SAS. */
+  readonly url: string;
+  readonly lun?: number;
+  readonly role: DiskRole;
+}
+
+export interface PageBlobSource {
+  readonly kind: "page-blob";
+  readonly disks: readonly PageBlobDisk[];
+  /** The guest's webhook (docs/guest-webhook.md); without one nothing can be frozen. */
+  readonly guestUrl?: string;
+  /** Whether the machine runs; a stopped one needs no freeze. Unknown where its owner did not say. */
+  readonly powerState?: "running" | "stopped";
+}
+
+/** Other kinds (managed disks) join this union. */
+export type VmSource = PageBlobSource;
+
+export interface ProtectedVm {
+  readonly name: VmName;
+  readonly vmId: VmId;
+  readonly policy: PolicyName;
+  readonly source: VmSource;
+  readonly osType?: "linux" | "windows";
+  /** As the platform names it, e.g. "2008 R2" or "22.04". */
+  readonly osVersion?: string;
+  readonly role?: "domain-controller";
+  readonly protectedAt: Timestamp;
+  readonly updatedAt: Timestamp;
+}
+
+/** What changes with every run; a row of its own, so that it never races with a change of the VM's settings. */
+export interface VmState {
+  readonly vmId: VmId;
+  /** The backup run that owns the VM now. One at a time. */
+  readonly activeRunId?: RunId;
+  readonly lastRunId?: RunId;
+  readonly lastPointId?: PointId;
+  /** The snapshot instant of the newest restore point: its age is held against the RPO. */
+  readonly lastPointAt?: Timestamp;
+}
+
+/**
+ * The VM's id in the vault: its name in lower case where that is already a slug, else the slug with the first 8 hex digits
+ * of the name's SHA-256, so that two names never share one.
+ */
+export function vmIdOf(name: VmName): VmId {
+  const slug = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-+|-+$/g, "");
+  if (slug === name) return parseVmId(slug);
+  const suffix = createHash("sha256").update(name).digest("hex").slice(0, 8);
+  return parseVmId(slug === "" ? `vm-${suffix}` : `${slug}-${suffix}`);
+}

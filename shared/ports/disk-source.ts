@@ -1,0 +1,88 @@
+/**
+ * Where disks come from: one implementation for each kind of source.
+ *
+ * 1. `snapshot` is all disks or nothing: where one fails, those already made are removed and `snapshot-failed` is thrown.
+ * 2. A changed-page list is a hint until `probeDiff` said `exact` for the account, and is sampled even then.
+ * 3. `read` never gives fewer bytes than asked for: a body cut short is `unavailable`.
+ */
+import type { AttemptId, DiskName, RunId } from "../core/ids.ts";
+import type { DiskSnapshot } from "../core/run.ts";
+import type { ProtectedVm } from "../core/vm.ts";
+import type { TransientCondition } from "../core/preflight.ts";
+
+export interface SourceDisk {
+  readonly name: DiskName;
+  readonly lun?: number;
+  readonly role: "os" | "data";
+  readonly sizeBytes: number;
+  readonly logicalSectorSize: number;
+  readonly identity: string;
+}
+
+export interface VmInspection {
+  readonly powerState: "running" | "stopped" | "unknown";
+  /** Why it is not safe to back it up now; empty where it is. */
+  readonly conditions: readonly TransientCondition[];
+  readonly disks: readonly SourceDisk[];
+  /** What is captured of the VM's configuration: JSON of integers, strings, booleans, arrays and objects. No secrets. */
+  readonly configuration: Readonly<Record<string, unknown>>;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** `zero`: cleared, reads as zeros, and need not be read. */
+export interface ChangedRange extends ByteRange {
+  readonly kind: "data" | "zero";
+}
+
+export interface OwnSnapshot {
+  readonly runId: RunId;
+  readonly attemptId: AttemptId;
+  readonly disk: DiskName;
+  readonly reference: Readonly<Record<string, string>>;
+}
+
+export interface DiskSource {
+  /** Throws `not-found` for a disk that is gone, `bad-input` for one that is no disk. */
+  inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection>;
+  snapshot(
+    vm: ProtectedVm,
+    disks: readonly SourceDisk[],
+    attempt: { runId: RunId; attemptId: AttemptId },
+    signal: AbortSignal,
+  ): Promise<readonly DiskSnapshot[]>;
+  /** Every snapshot of this VM's disks that Farside made, of whatever run. */
+  listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]>;
+  /** Done as well where it is already gone. */
+  removeSnapshot(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
+  snapshotExists(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<boolean>;
+  /** The account whose diff `probeDiff` speaks of. */
+  accountOf(reference: Readonly<Record<string, string>>): string;
+  /** Write, snapshot, clear, write, diff: is the answer exactly right? Leaves nothing behind. */
+  probeDiff(
+    reference: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<{ diff: "exact" | "wrong"; note?: string }>;
+  /** Ranges that may hold something other than zeros, in order, not overlapping, inside [fromByte, toByte). */
+  allocatedRanges(
+    reference: Readonly<Record<string, string>>,
+    window: { fromByte: number; toByte: number },
+    signal: AbortSignal,
+  ): AsyncIterable<ByteRange>;
+  /** What changed since the parent's snapshot of the same disk, in order, not overlapping, inside [fromByte, toByte). */
+  changedRanges(
+    reference: Readonly<Record<string, string>>,
+    parent: Readonly<Record<string, string>>,
+    window: { fromByte: number; toByte: number },
+    signal: AbortSignal,
+  ): AsyncIterable<ChangedRange>;
+  read(
+    reference: Readonly<Record<string, string>>,
+    offset: number,
+    length: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array<ArrayBuffer>>;
+}
