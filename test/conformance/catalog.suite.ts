@@ -41,6 +41,7 @@ export function catalogConformance(make: () => Promise<Catalog>): void {
       const account = {
         account: "https://a.blob.core.windows.net/x?y#z",
         diff: "wrong",
+        foundBy: "probe",
         probedAt: cursor.slot,
         note: "n",
       } as const;
