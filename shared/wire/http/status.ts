@@ -1,0 +1,54 @@
+/** The fleet at a glance: every protected VM, its newest restore point against its RPO, and what runs now. */
+import { z } from "zod";
+import { instantSchema, pointIdSchema, policyNameSchema, runIdSchema, runStateSchema, vmNameSchema } from "./names.ts";
+import { runErrorSchema } from "./run.ts";
+
+export const vmStatusSchema = z.strictObject({
+  vm: vmNameSchema,
+  vmId: z.string(),
+  policy: policyNameSchema,
+  protection: z
+    .enum(["ok", "late", "none"])
+    .describe("ok: the newest restore point is younger than the RPO; late: older; none: there is no restore point yet."),
+  lastRestorePointId: pointIdSchema.optional(),
+  lastRestorePointAt: instantSchema.optional(),
+  ageSeconds: z.int().optional(),
+  rpoSeconds: z.int().optional(),
+  nextBackupAt: instantSchema.optional(),
+  activeRun: z.strictObject({ runId: runIdSchema, state: runStateSchema }).optional(),
+  lastRun: z
+    .strictObject({ runId: runIdSchema, state: runStateSchema, error: runErrorSchema.optional() })
+    .optional(),
+});
+
+export const statusSchema = z.strictObject({
+  at: instantSchema,
+  summary: z.strictObject({ vms: z.int(), ok: z.int(), late: z.int(), none: z.int(), running: z.int() }),
+  vms: z.array(vmStatusSchema),
+});
+export type StatusView = z.output<typeof statusSchema>;
+export type VmStatusView = z.output<typeof vmStatusSchema>;
+
+export const healthSchema = z.strictObject({
+  status: z.enum(["healthy", "unhealthy"]),
+  version: z.string(),
+  problems: z
+    .array(z.strictObject({ setting: z.string(), problem: z.string() }))
+    .describe("What is wrong with the app's settings; never a secret."),
+});
+export type HealthView = z.output<typeof healthSchema>;
+
+export const vaultViewSchema = z.strictObject({
+  vaultId: z.string(),
+  location: z.string(),
+  createdAt: instantSchema,
+  formatVersion: z.int(),
+  chunkSizeBytes: z.int(),
+  encryption: z.enum(["aes-256-gcm", "none"]),
+  compression: z.string(),
+});
+export type VaultView = z.output<typeof vaultViewSchema>;
+
+export const scheduleTickSchema = z.strictObject({
+  runs: z.array(runIdSchema).describe("The runs that this tick made."),
+});
