@@ -37,4 +37,6 @@ export interface Context {
   readonly guest: GuestAgent;
   readonly target: DiskTarget;
   readonly limits: StepLimits;
+  /** What writes the manifests. */
+  readonly tool: { readonly name: string; readonly version: string };
 }

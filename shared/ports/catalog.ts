@@ -75,7 +75,7 @@ export interface Catalog {
   readonly runs: Collection<RunId, Run, { vm: VmName; state: Run["state"]; kind: Run["kind"]; active: boolean }>;
   /** Oldest first. The same run, instant and name is one event. */
   readonly runEvents: Collection<RunEvent, RunEvent, { runId: RunId }>;
-  /** Newest first. */
+  /** Newest first within a VM; over all VMs in the order of their ids. */
   readonly restorePoints: Collection<{ vmId: VmId; pointId: PointId }, RestorePoint, { vmId: VmId }>;
   readonly scheduleCursors: Collection<PolicyName, ScheduleCursor, NoColumns>;
   readonly sourceAccounts: Collection<string, SourceAccount, NoColumns>;
