@@ -38,7 +38,8 @@ export function openApiDocument(version: string): Json {
     info: {
       title: "Farside",
       version,
-      description: "Backup and disaster recovery for Azure VMs. Errors are problem documents (RFC 9457) with a stable type.",
+      description:
+        "Backup and disaster recovery for Azure VMs. Errors are problem documents (RFC 9457) with a stable type.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
@@ -87,7 +88,13 @@ function headersOf(route: Route): Json[] {
   if (route.idempotent === undefined) return [];
   const description = "The same key gives the same run.";
   return [
-    { name: "Idempotency-Key", in: "header", required: false, description, schema: jsonSchema(idempotencyKeySchema, "input") },
+    {
+      name: "Idempotency-Key",
+      in: "header",
+      required: false,
+      description,
+      schema: jsonSchema(idempotencyKeySchema, "input"),
+    },
   ];
 }
 
@@ -151,7 +158,11 @@ function reference(name: string): Json {
 }
 
 function jsonSchema(schema: z.ZodType, io: "input" | "output"): Json {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { target: "draft-2020-12", io, unrepresentable: "any" });
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
+    target: "draft-2020-12",
+    io,
+    unrepresentable: "any",
+  });
   return rest;
 }
 

@@ -14,9 +14,13 @@ export function inputError(errors: readonly FieldError[], what: string): Farside
   const [first] = errors;
   const where = first === undefined || first.path === "" ? "" : `${first.path}: `;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
-  return new FarsideError("bad-input", `The ${what} is not valid: ${where}${first?.message ?? "it does not fit"}${more}`, {
-    details: { errors },
-  });
+  return new FarsideError(
+    "bad-input",
+    `The ${what} is not valid: ${where}${first?.message ?? "it does not fit"}${more}`,
+    {
+      details: { errors },
+    },
+  );
 }
 
 function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {

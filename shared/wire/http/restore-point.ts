@@ -1,7 +1,16 @@
 /** Restore points over HTTP, and on the command line, which reads them from the vault itself. */
 import { z } from "zod";
 import type { RestorePoint } from "../../core/restore-point.ts";
-import { bytesSchema, countSchema, diskNameSchema, instantSchema, pointIdSchema, policyNameSchema, runIdSchema, vmNameSchema } from "./names.ts";
+import {
+  bytesSchema,
+  countSchema,
+  diskNameSchema,
+  instantSchema,
+  pointIdSchema,
+  policyNameSchema,
+  runIdSchema,
+  vmNameSchema,
+} from "./names.ts";
 import { consistencyFields } from "./run.ts";
 
 export const restorePointViewSchema = z.strictObject({

@@ -9,16 +9,16 @@ export const vmStatusSchema = z.strictObject({
   policy: policyNameSchema,
   protection: z
     .enum(["ok", "late", "none"])
-    .describe("ok: the newest restore point is younger than the RPO; late: older; none: there is no restore point yet."),
+    .describe(
+      "ok: the newest restore point is younger than the RPO; late: older; none: there is no restore point yet.",
+    ),
   lastRestorePointId: pointIdSchema.optional(),
   lastRestorePointAt: instantSchema.optional(),
   ageSeconds: z.int().optional(),
   rpoSeconds: z.int().optional(),
   nextBackupAt: instantSchema.optional(),
   activeRun: z.strictObject({ runId: runIdSchema, state: runStateSchema }).optional(),
-  lastRun: z
-    .strictObject({ runId: runIdSchema, state: runStateSchema, error: runErrorSchema.optional() })
-    .optional(),
+  lastRun: z.strictObject({ runId: runIdSchema, state: runStateSchema, error: runErrorSchema.optional() }).optional(),
 });
 
 export const statusSchema = z.strictObject({
@@ -50,5 +50,7 @@ export const vaultViewSchema = z.strictObject({
 export type VaultView = z.output<typeof vaultViewSchema>;
 
 export const scheduleTickSchema = z.strictObject({
-  runs: z.array(runIdSchema).describe("The runs that this tick made."),
+  policiesDue: z.int().describe("Policies whose schedule had an instant since the last tick."),
+  runsStarted: z.int(),
+  runsRepeated: z.int().describe("Runs that another tick had made already."),
 });

@@ -11,7 +11,10 @@ function plainUrl(what: string): z.ZodType<string, string> {
     .superRefine((text, check) => {
       const url = URL.canParse(text) ? new URL(text) : undefined;
       if (url === undefined || !/^https?:$/.test(url.protocol)) {
-        check.addIssue({ code: "custom", message: `This is not ${what}: give one that begins with https:// or http://.` });
+        check.addIssue({
+          code: "custom",
+          message: `This is not ${what}: give one that begins with https:// or http://.`,
+        });
       } else if (url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
         check.addIssue({
           code: "custom",
@@ -19,7 +22,7 @@ function plainUrl(what: string): z.ZodType<string, string> {
         });
       }
     })
-    .meta({ format: "uri" }) as unknown as z.ZodType<string, string>;
+    .meta({ format: "uri" });
 }
 
 const diskSchema = z.strictObject({
