@@ -51,10 +51,12 @@ export interface ScheduleCursor {
   readonly slot: Timestamp;
 }
 
-/** What the probe of a storage account found: whether its changed-page list can be believed. */
+/** What is known of a storage account: whether its changed-page list can be believed. */
 export interface SourceAccount {
   readonly account: string;
   readonly diff: "exact" | "wrong";
+  /** A sample that caught a wrong list in a real backup weighs more than a probe that found none. */
+  readonly foundBy: "probe" | "sample";
   readonly probedAt: Timestamp;
   readonly note?: string;
 }

@@ -41,6 +41,7 @@ export function catalogConformance(make: () => Promise<Catalog>): void {
       const account = {
         account: "https://a.blob.core.windows.net/x?y#z",
         diff: "wrong",
+        foundBy: "probe",
         probedAt: cursor.slot,
         note: "n",
       } as const;
@@ -78,18 +79,23 @@ export function catalogConformance(make: () => Promise<Catalog>): void {
       }
     });
 
-    test("of 800 KiB comes back, and a larger one than a row can hold is refused with the reason", async () => {
-      const policy = { ...samplePolicy, name: parsePolicyName("long") };
-      const text = "💾x".repeat(133_000);
-      const long = { ...policy, schedule: { cron: text, timeZone: "UTC", jitterSeconds: 0 } };
-      await insert(catalog.policies, long);
-      expect((await catalog.policies.get(long.name, signal))?.value).toEqual(long);
-      const longer = {
-        ...long,
-        name: parsePolicyName("longer"),
-        schedule: { ...long.schedule, cron: text.repeat(2) },
-      };
-      await expect(catalog.policies.insert(longer, signal)).rejects.toThrow(/all\/longer.*parts/);
+    test.each([
+      ["of 840 KiB", "x".repeat(430_000)],
+      ["of many characters outside ASCII", "💾ü".repeat(20_000)],
+    ])("%s comes back", async (_, cron) => {
+      const name = parsePolicyName(`long-${cron.length}`);
+      await insert(catalog.policies, { ...samplePolicy, name, schedule: { cron, timeZone: "UTC", jitterSeconds: 0 } });
+      const read = await catalog.policies.get(name, signal);
+      expect(read?.value.schedule?.cron === cron).toBe(true);
+    });
+
+    test("larger than a row can be is refused with the reason", async () => {
+      const name = parsePolicyName("longer");
+      const schedule = { cron: "x".repeat(460_000), timeZone: "UTC", jitterSeconds: 0 };
+      await expect(catalog.policies.insert({ ...samplePolicy, name, schedule }, signal)).rejects.toThrow(
+        /all\/longer.*15 parts/,
+      );
+      expect(await catalog.policies.get(name, signal)).toBeUndefined();
     });
 
     test("that never was is undefined, and removing it says absent", async () => {

@@ -14,6 +14,7 @@ import type { RestorePoint } from "../../shared/core/restore-point.ts";
 import type { BackupRun, DiskProgress, RestoreRun, RunEvent, SnapshotSet } from "../../shared/core/run.ts";
 import { timestamp } from "../../shared/core/timestamp.ts";
 import { ulid } from "../../shared/core/ulid.ts";
+import type { ObjectId } from "../../shared/core/vault/manifest.ts";
 import type { ProtectedVm, VmState } from "../../shared/core/vm.ts";
 
 export const sampleEpochMs = Date.UTC(2026, 10, 21, 8, 30);
@@ -68,6 +69,8 @@ export const sampleVmState: VmState = {
 export const sampleSet: SnapshotSet = {
   attemptId: attemptId(sampleRunId(1), 1),
   pointId: samplePointId(1),
+  source: "page-blob",
+  configuration: "c0".repeat(32) as ObjectId,
   sessionStartedAt: at,
   snapshotAt: at,
   consistency: {

@@ -4,7 +4,7 @@
  */
 import type { Task, TaskKind } from "../../core/task.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { longestDelayMs, type TaskQueue } from "../../ports/task-queue.ts";
+import { checkDelay, type TaskQueue } from "../../ports/task-queue.ts";
 import { encodeTask, parseTask } from "../../wire/task.ts";
 
 export interface PendingTask {
@@ -38,8 +38,7 @@ export class MemoryTaskQueue implements TaskQueue {
 
   async send(task: Task, delayMs: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (!(delayMs >= 0 && delayMs <= longestDelayMs))
-      throw new RangeError(`A message is delayed by 0 to 7 days, not ${delayMs} ms.`);
+    checkDelay(delayMs);
     await Promise.resolve();
     const messageId = ++this.#sent;
     const message = {

@@ -2,7 +2,8 @@
  * The stored form of one catalog row, the same in every catalog.
  *
  * 1. The value is one JSON text, cut over `document0`, `document1`, …: a string property of Table storage holds 64 KiB in
- *    UTF-16, a row 1 MiB. Beside it stand `schemaVersion` and the columns that lists filter by.
+ *    UTF-16, a row 1 MiB. Beside it stand `schemaVersion` and the columns that lists filter by. The text is ASCII, every other
+ *    character escaped: Azurite damages a character whose bytes arrive in two packets, and no cut can fall inside one.
  * 2. The text decides; columns are only ever written from it and never read back.
  * 3. A row that does not parse, and one that a newer release wrote, throws `internal` with its table and key.
  */
@@ -40,7 +41,7 @@ export function encodeRow<Key, T, Where>(definition: CollectionDefinition<Key, T
   if (!checked.success) {
     throw new FarsideError("internal", `${name} was not written, it does not fit its schema: ${issues(checked.error)}`);
   }
-  const parts = cut(JSON.stringify(value));
+  const parts = cut(asciiJson(value));
   if (parts.length > mostParts) {
     throw new FarsideError(
       "internal",
@@ -91,17 +92,17 @@ export function checkLimit(limit: number): void {
   }
 }
 
-/** In pieces, none of which ends between the halves of a surrogate pair: half a character is no valid text. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 function cut(text: string): string[] {
-  const parts: string[] = [];
-  for (let start = 0; start < text.length;) {
-    let end = Math.min(start + partLength, text.length);
-    const last = text.charCodeAt(end - 1);
-    if (end < text.length && last >= 0xd800 && last <= 0xdbff) end--;
-    parts.push(text.slice(start, end));
-    start = end;
-  }
-  return parts;
+  return Array.from({ length: Math.ceil(text.length / partLength) }, (_, i) =>
+    text.slice(i * partLength, (i + 1) * partLength),
+  );
 }
 
 function rowName<Key, T, Where>(definition: CollectionDefinition<Key, T, Where>, value: T): string {

@@ -2,11 +2,13 @@ import { z } from "zod";
 import type {
   BackupRun,
   BackupTrigger,
+  Freeze,
   RestoreDisk,
   RestoreRun,
   RestoreTarget,
   Run,
   RunEvent,
+  Waiting,
 } from "../../core/run.ts";
 import {
   attemptId,
@@ -27,8 +29,6 @@ import { diskProgress, snapshotSet, windowProgress } from "./snapshot-set.ts";
 
 type BackupIn<State extends BackupRun["state"]> = Extract<BackupRun, { readonly state: State }>;
 type RestoreIn<State extends RestoreRun["state"]> = Extract<RestoreRun, { readonly state: State }>;
-type Freeze = NonNullable<BackupIn<"snapshotting">["freeze"]>;
-type Waiting = NonNullable<BackupIn<"queued">["waiting"]>;
 
 const cleanUp = z.enum(["pending", "done"]);
 const failedOrCancelled = z.enum(["failed", "cancelled"]);
@@ -42,6 +42,7 @@ const trigger = variants<BackupTrigger>("kind", [
   record<Extract<BackupTrigger, { kind: "on-demand" }>>({ kind: z.literal("on-demand") }),
 ]);
 
+const waiting = record<Waiting>({ condition: z.string(), tries: count });
 const freeze = record<Freeze>({ guestUrl: z.string(), requestedAt: timestamp, ttlSeconds: count });
 
 const runFacts = { runId, vm: vmName, vmId, createdAt: timestamp, cancelRequestedAt: timestamp.exactOptional() };
@@ -63,19 +64,21 @@ const backupRun = variants<BackupRun>("state", [
     ...backupFacts,
     state: z.literal("queued"),
     notBefore: timestamp,
-    waiting: record<Waiting>({ condition: z.string(), tries: count }).exactOptional(),
+    waiting: waiting.exactOptional(),
   }),
   record<BackupIn<"snapshotting">>({
     ...backupFacts,
     state: z.literal("snapshotting"),
     leaseUntil: timestamp,
     attemptId,
+    waited: waiting.exactOptional(),
     freeze: freeze.exactOptional(),
   }),
   record<BackupIn<"copying">>({
     ...backupFacts,
     state: z.literal("copying"),
     set: snapshotSet,
+    freeze: freeze.exactOptional(),
     progress: windowProgress.exactOptional(),
     disks: z.array(diskProgress),
   }),

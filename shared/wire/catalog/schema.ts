@@ -17,6 +17,7 @@ import {
   parseVmId,
   parseVmName,
 } from "../../core/ids.ts";
+import type { ObjectId } from "../../core/vault/manifest.ts";
 import { parseTimestamp } from "../../core/timestamp.ts";
 
 type Shape<T> = {
@@ -56,6 +57,9 @@ export const attemptId = parsed(parseAttemptId);
 export const pointId = parsed(parsePointId);
 export const timestamp = parsed(parseTimestamp);
 
+export const objectId = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, "is not an object id: 64 lower-case hex digits") as unknown as z.ZodType<ObjectId>;
 export const count = z.int().nonnegative();
 export const consistencyLevel = z.enum(consistencyLevels);
 export const diskRole = z.enum(["os", "data"]);

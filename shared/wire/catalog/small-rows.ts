@@ -7,6 +7,7 @@ export const scheduleCursorRow = z.strictObject({ policy: policyName, slot: time
 export const sourceAccountRow = z.strictObject({
   account: z.string().min(1),
   diff: z.enum(["exact", "wrong"]),
+  foundBy: z.enum(["probe", "sample"]),
   probedAt: timestamp,
   note: z.string().exactOptional(),
 });

@@ -9,6 +9,7 @@ import {
   diskMode,
   diskName,
   diskRole,
+  objectId,
   pointId,
   record,
   textMap,
@@ -40,6 +41,8 @@ const diskSnapshot = record<DiskSnapshot>({
 export const snapshotSet = record<SnapshotSet>({
   attemptId,
   pointId,
+  source: z.literal("page-blob"),
+  configuration: objectId,
   sessionStartedAt: timestamp,
   snapshotAt: timestamp,
   consistency,

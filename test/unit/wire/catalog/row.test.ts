@@ -14,16 +14,13 @@ describe("A catalog row", () => {
     });
   });
 
-  test("cuts a long document into parts of 32,000 characters, never inside a surrogate pair", () => {
-    const cron = `${"x".repeat(31_000)}${"💾".repeat(4000)}`;
+  test("cuts a long document into parts of 32,000 characters, all of them ASCII", () => {
+    const cron = `${"x".repeat(31_000)}${"💾".repeat(400)}`;
     const value = { ...samplePolicy, schedule: { cron, timeZone: "UTC", jitterSeconds: 0 } };
     const row = encodeRow(definition, value);
-    const parts = Object.entries(row).filter(([name]) => name.startsWith("document"));
-    expect(parts.length).toBe(2);
-    for (const [, part] of parts) {
-      expect(String(part).length).toBeLessThanOrEqual(32_000);
-      expect(String(part).isWellFormed()).toBe(true);
-    }
+    const parts = Object.entries(row).flatMap(([name, part]) => (name.startsWith("document") ? [String(part)] : []));
+    expect(parts.map((part) => part.length)).toEqual([32_000, expect.any(Number)]);
+    expect(parts.every((part) => /^[\x20-\x7e]+$/.test(part))).toBe(true);
     expect(decodeRow(definition, key, row)).toEqual(value);
   });
 
