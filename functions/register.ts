@@ -1,7 +1,7 @@
 /** Registers every function with the runtime. The names are lasting: settings, dashboards and timers refer to them. */
 import { app as runtime } from "@azure/functions";
 import { taskKinds } from "../shared/core/task.ts";
-import type { App } from "./app.ts";
+import type { App } from "../shared/compose/app.ts";
 import { policyEndpoints } from "./http/policies.ts";
 import { restorePointEndpoints } from "./http/restore-points.ts";
 import { runEndpoints } from "./http/runs.ts";

@@ -11,8 +11,14 @@ export function addDiskVerbs(program: Command, cli: Cli): void {
     .description(
       "Makes a page blob (a fixed VHD) of a disk image, in the container `disks` of a configured account. Zeros are not sent.",
     )
-    .option("--account <source>", "the account, by the name of its setting or its own (default: the only one, or `source`)")
-    .addHelpText("after", example("farside disk import debian.raw web1-os", "farside disk import data.vhd web1-data --json"))
+    .option(
+      "--account <source>",
+      "the account, by the name of its setting or its own (default: the only one, or `source`)",
+    )
+    .addHelpText(
+      "after",
+      example("farside disk import debian.raw web1-os", "farside disk import data.vhd web1-data --json"),
+    )
     .action((file: string, name: string, options: { account?: string }, command: Command) =>
       cli.run(command, async (verb) => (await import("../actions/disk.ts")).importDisk(verb, file, name, options)),
     );

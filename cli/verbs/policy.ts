@@ -33,7 +33,10 @@ export function addPolicyVerbs(program: Command, cli: Cli): void {
     .option("--pause-replication", "ask that replication of the VM be paused for the backup")
     .option("--no-pause-replication", "leave replication alone")
     .addOption(
-      new Option("--usn-rollback <what>", "a domain controller that would suffer USN rollback").choices(["warn", "fail"]),
+      new Option("--usn-rollback <what>", "a domain controller that would suffer USN rollback").choices([
+        "warn",
+        "fail",
+      ]),
     )
     .addHelpText(
       "after",

@@ -12,7 +12,10 @@ export function addVmVerbs(program: Command, cli: Cli): void {
     .description("Protects a VM, or changes how it is protected. Its restore points stay.")
     .requiredOption("--policy <name>", "the policy it follows")
     .addOption(
-      new Option("--disk <name=url...>", "a disk and its page blob; the first is the OS disk unless --os-disk says another")
+      new Option(
+        "--disk <name=url...>",
+        "a disk and its page blob; the first is the OS disk unless --os-disk says another",
+      )
         .argParser(namedUrl)
         .makeOptionMandatory(),
     )

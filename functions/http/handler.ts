@@ -6,8 +6,8 @@ import { idempotencyKeySchema } from "../../shared/wire/http/page.ts";
 import { inputError, parseWith } from "../../shared/wire/http/parse.ts";
 import { problemOf } from "../../shared/wire/http/problem.ts";
 import type { Route } from "../../shared/wire/http/routes.ts";
-import type { App } from "../app.ts";
-import { withHttpDeadline } from "../app.ts";
+import type { App } from "../../shared/compose/app.ts";
+import { withHttpDeadline } from "../deadline.ts";
 
 export interface Call<Params, Query, Body> {
   readonly params: Params;
@@ -67,7 +67,8 @@ async function readCall<Params, Query, Body>(
   return {
     params: parseWith(route.params, { ...request.params }, "path"),
     query: parseWith(route.query, query, "query"),
-    body: route.body === undefined ? (undefined as Body) : parseWith(route.body, await readBody(route, request), "body"),
+    body:
+      route.body === undefined ? (undefined as Body) : parseWith(route.body, await readBody(route, request), "body"),
     idempotencyKey: route.idempotent === undefined ? undefined : idempotencyKeyOf(request),
   };
 }
@@ -93,7 +94,10 @@ function idempotencyKeyOf(request: HttpRequest): string | undefined {
   if (key === null) return undefined;
   const parsed = idempotencyKeySchema.safeParse(key);
   if (parsed.success) return parsed.data;
-  throw new FarsideError("bad-input", `The header Idempotency-Key is not valid: ${parsed.error.issues[0]?.message ?? ""}`);
+  throw new FarsideError(
+    "bad-input",
+    `The header Idempotency-Key is not valid: ${parsed.error.issues[0]?.message ?? ""}`,
+  );
 }
 
 function responseOf(request: HttpRequest, reply: Reply): HttpResponseInit {
@@ -117,7 +121,8 @@ function runUrl(request: HttpRequest, runId: string): string {
 function problemResponse(request: HttpRequest, error: unknown): HttpResponseInit {
   const problem = problemOf(error);
   const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
-  if (problem.code === "run-active" && problem.runId !== undefined) headers["location"] = runUrl(request, problem.runId);
+  if (problem.code === "run-active" && problem.runId !== undefined)
+    headers["location"] = runUrl(request, problem.runId);
   if (error instanceof FarsideError && error.advice === "retry" && problem.status === 503) {
     headers["retry-after"] = String(Math.max(1, Math.ceil((error.retryAfterMs ?? 5000) / 1000)));
   }

@@ -5,9 +5,9 @@ import { scheduleBackups } from "../../shared/operations/schedule-backups.ts";
 import { openApiDocument } from "../../shared/wire/http/openapi.ts";
 import { routes } from "../../shared/wire/http/routes.ts";
 import type { HealthView } from "../../shared/wire/http/status.ts";
-import { statusView, vaultView } from "../../shared/wire/http/status-view.ts";
-import type { App } from "../app.ts";
+import type { App } from "../../shared/compose/app.ts";
 import { endpoint } from "./handler.ts";
+import { statusView, vaultView } from "./status-view.ts";
 
 export const serviceEndpoints = [
   endpoint(routes.getHealth, (app) => Promise.resolve(healthReply(app))),
@@ -17,6 +17,10 @@ export const serviceEndpoints = [
   }),
   endpoint(routes.runSchedule, async (app, _call, signal) => {
     return { status: 200, body: { ...(await scheduleBackups(app.context(), {}, signal)) } };
+  }),
+  endpoint(routes.getVault, async (app, _call, signal) => {
+    const vault = await app.context().vault(signal);
+    return { status: 200, body: vaultView(vault.store.location, vault.descriptor) };
   }),
 ];
 

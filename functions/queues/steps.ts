@@ -19,8 +19,8 @@ import { startBackup } from "../../shared/operations/start-backup.ts";
 import { startRestore } from "../../shared/operations/start-restore.ts";
 import type { StepOutcome } from "../../shared/operations/step-outcome.ts";
 import { parseTask } from "../../shared/wire/task.ts";
-import type { App } from "../app.ts";
-import { withStepDeadline } from "../app.ts";
+import type { App } from "../../shared/compose/app.ts";
+import { withStepDeadline } from "../deadline.ts";
 
 /** As host.json says. */
 const maxDequeueCount = 5;

@@ -5,8 +5,8 @@
 import type { TimerHandler } from "@azure/functions";
 import { reconcile } from "../../shared/operations/reconcile.ts";
 import { scheduleBackups } from "../../shared/operations/schedule-backups.ts";
-import type { App } from "../app.ts";
-import { withStepDeadline } from "../app.ts";
+import type { App } from "../../shared/compose/app.ts";
+import { withStepDeadline } from "../deadline.ts";
 
 export function scheduleTick(app: App): TimerHandler {
   return async () => {

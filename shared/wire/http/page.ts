@@ -17,7 +17,7 @@ export const runsQuerySchema = pageQuerySchema.extend({
 export const noQuerySchema = z.strictObject({});
 
 export function pageSchema<T extends z.ZodType>(items: T) {
-  return z.strictObject({
+  return z.object({
     items: z.array(items),
     continuation: z.string().optional().describe("Give it back to get the next page; absent at the end."),
   });

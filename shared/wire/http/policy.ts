@@ -68,7 +68,8 @@ export const policyBodySchema = z.strictObject({
 export type PolicyBody = z.output<typeof policyBodySchema>;
 
 /** What GET answers. */
-export const policyViewSchema = policyBodySchema.extend({
+export const policyViewSchema = z.object({
+  ...policyBodySchema.shape,
   name: policyNameSchema,
   createdAt: instantSchema,
   updatedAt: instantSchema,

@@ -13,7 +13,7 @@ import {
 } from "./names.ts";
 import { consistencyFields } from "./run.ts";
 
-export const restorePointViewSchema = z.strictObject({
+export const restorePointViewSchema = z.object({
   restorePointId: pointIdSchema,
   parentRestorePointId: pointIdSchema.optional(),
   vm: vmNameSchema,
@@ -26,7 +26,7 @@ export const restorePointViewSchema = z.strictObject({
   ...consistencyFields,
   safetyNote: z.string().optional(),
   disks: z.array(
-    z.strictObject({
+    z.object({
       name: diskNameSchema,
       lun: z.int().min(0).optional(),
       role: z.enum(["os", "data"]),

@@ -14,7 +14,7 @@ import {
   vmNameSchema,
 } from "./names.ts";
 
-const diskSchema = z.strictObject({
+const diskSchema = z.object({
   name: diskNameSchema,
   sizeBytes: bytesSchema,
   changedBytes: bytesSchema.optional().describe("Backup: what the source says may have changed."),
@@ -28,14 +28,14 @@ const diskSchema = z.strictObject({
   restoredBytes: bytesSchema.optional(),
 });
 
-export const eventSchema = z.strictObject({
+export const eventSchema = z.object({
   at: instantSchema,
   name: z.string(),
   message: z.string(),
   fields: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
 });
 
-export const runErrorSchema = z.strictObject({
+export const runErrorSchema = z.object({
   code: z.string(),
   message: z.string(),
   details: z.record(z.string(), z.unknown()).optional(),
@@ -52,7 +52,7 @@ export const consistencyFields = {
   usnRollbackRisk: z.boolean().optional(),
 };
 
-export const runViewSchema = z.strictObject({
+export const runViewSchema = z.object({
   runId: runIdSchema,
   kind: z.enum(["backup", "restore"]),
   vm: vmNameSchema,
@@ -66,9 +66,9 @@ export const runViewSchema = z.strictObject({
   snapshotAt: instantSchema.optional(),
   attempt: countSchema.optional(),
   notBefore: instantSchema.optional(),
-  waiting: z.strictObject({ condition: z.string(), tries: countSchema }).optional(),
-  target: z.strictObject({ kind: z.literal("container"), url: z.string() }).optional(),
-  progress: z.strictObject({ windows: countSchema, windowsDone: countSchema }).optional(),
+  waiting: z.object({ condition: z.string(), tries: countSchema }).optional(),
+  target: z.object({ kind: z.literal("container"), url: z.string() }).optional(),
+  progress: z.object({ windows: countSchema, windowsDone: countSchema }).optional(),
   createdAt: instantSchema,
   startedAt: instantSchema.optional(),
   cancelRequestedAt: instantSchema.optional(),

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { instantSchema, pointIdSchema, policyNameSchema, runIdSchema, runStateSchema, vmNameSchema } from "./names.ts";
 import { runErrorSchema } from "./run.ts";
 
-export const vmStatusSchema = z.strictObject({
+export const vmStatusSchema = z.object({
   vm: vmNameSchema,
   vmId: z.string(),
   policy: policyNameSchema,
@@ -17,28 +17,28 @@ export const vmStatusSchema = z.strictObject({
   ageSeconds: z.int().optional(),
   rpoSeconds: z.int().optional(),
   nextBackupAt: instantSchema.optional(),
-  activeRun: z.strictObject({ runId: runIdSchema, state: runStateSchema }).optional(),
-  lastRun: z.strictObject({ runId: runIdSchema, state: runStateSchema, error: runErrorSchema.optional() }).optional(),
+  activeRun: z.object({ runId: runIdSchema, state: runStateSchema }).optional(),
+  lastRun: z.object({ runId: runIdSchema, state: runStateSchema, error: runErrorSchema.optional() }).optional(),
 });
 
-export const statusSchema = z.strictObject({
+export const statusSchema = z.object({
   at: instantSchema,
-  summary: z.strictObject({ vms: z.int(), ok: z.int(), late: z.int(), none: z.int(), running: z.int() }),
+  summary: z.object({ vms: z.int(), ok: z.int(), late: z.int(), none: z.int(), running: z.int() }),
   vms: z.array(vmStatusSchema),
 });
 export type StatusView = z.output<typeof statusSchema>;
 export type VmStatusView = z.output<typeof vmStatusSchema>;
 
-export const healthSchema = z.strictObject({
+export const healthSchema = z.object({
   status: z.enum(["healthy", "unhealthy"]),
   version: z.string(),
   problems: z
-    .array(z.strictObject({ setting: z.string(), problem: z.string() }))
+    .array(z.object({ setting: z.string(), problem: z.string() }))
     .describe("What is wrong with the app's settings; never a secret."),
 });
 export type HealthView = z.output<typeof healthSchema>;
 
-export const vaultViewSchema = z.strictObject({
+export const vaultViewSchema = z.object({
   vaultId: z.string(),
   location: z.string(),
   createdAt: instantSchema,
@@ -49,7 +49,7 @@ export const vaultViewSchema = z.strictObject({
 });
 export type VaultView = z.output<typeof vaultViewSchema>;
 
-export const scheduleTickSchema = z.strictObject({
+export const scheduleTickSchema = z.object({
   policiesDue: z.int().describe("Policies whose schedule had an instant since the last tick."),
   runsStarted: z.int(),
   runsRepeated: z.int().describe("Runs that another tick had made already."),

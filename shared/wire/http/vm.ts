@@ -50,7 +50,8 @@ export const vmBodySchema = z.strictObject({
 export type VmBody = z.output<typeof vmBodySchema>;
 
 /** What GET answers. */
-export const vmViewSchema = vmBodySchema.extend({
+export const vmViewSchema = z.object({
+  ...vmBodySchema.shape,
   name: vmNameSchema,
   vmId: z.string(),
   protectedAt: instantSchema,

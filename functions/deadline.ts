@@ -1,14 +1,7 @@
-/** What every handler works with: the composed context, and the signals that bound an invocation. */
+/** The time limits of an invocation. */
+import type { App } from "../shared/compose/app.ts";
 import { FarsideError } from "../shared/core/errors.ts";
 import type { Context } from "../shared/operations/context.ts";
-
-export interface App {
-  /** Throws `bad-configuration` with every problem of the settings. Never touches the network. */
-  context(): Context;
-  /** Aborted when the process is told to end. */
-  readonly stopping: AbortSignal;
-  readonly version: string;
-}
 
 /** What a step may take beyond its own budget, to finish the chunk in hand and send its continuation. */
 const graceMs = 30_000;
@@ -23,7 +16,10 @@ export async function withDeadline<T>(app: App, ms: number, work: (signal: Abort
   const deadline = new AbortController();
   const timer = setTimeout(() => {
     deadline.abort(
-      new FarsideError("deadline-passed", `It took longer than ${ms / 1000} seconds: it is tried again, or try it again.`),
+      new FarsideError(
+        "deadline-passed",
+        `It took longer than ${ms / 1000} seconds: it is tried again, or try it again.`,
+      ),
     );
   }, ms);
   try {
@@ -33,10 +29,7 @@ export async function withDeadline<T>(app: App, ms: number, work: (signal: Abort
   }
 }
 
-export function withStepDeadline<T>(
-  app: App,
-  work: (context: Context, signal: AbortSignal) => Promise<T>,
-): Promise<T> {
+export function withStepDeadline<T>(app: App, work: (context: Context, signal: AbortSignal) => Promise<T>): Promise<T> {
   const context = app.context();
   return withDeadline(app, context.limits.stepBudgetMs + graceMs, (signal) => work(context, signal));
 }
