@@ -69,7 +69,7 @@ export class MemoryVaultStore implements VaultStore {
     return entry === undefined ? undefined : this.#write(name, entry.content);
   }
 
-  /** As real listings do, it shows what is written behind the place where it stands, and may miss what is written before it. */
+  /** Names as they were when it began; what has gone since is left out. A real listing promises no more. */
   async *list(prefix: string, signal: AbortSignal): AsyncIterable<VaultBlob> {
     await this.#arrive(signal);
     for (const name of this.#names(prefix)) {
@@ -94,8 +94,9 @@ export class MemoryVaultStore implements VaultStore {
   ): Promise<"removed" | "absent" | "changed"> {
     await this.#arrive(signal);
     const entry = this.#entries.get(name);
+    // The service answers 412 to a condition on a blob that is not there, not 404.
+    if (options.ifMatch !== undefined && options.ifMatch !== entry?.etag) return "changed";
     if (entry === undefined) return "absent";
-    if (options.ifMatch !== undefined && options.ifMatch !== entry.etag) return "changed";
     this.#entries.delete(name);
     return "removed";
   }
