@@ -29,8 +29,11 @@ export async function withDeadline<T>(app: App, ms: number, work: (signal: Abort
   }
 }
 
-export function withStepDeadline<T>(app: App, work: (context: Context, signal: AbortSignal) => Promise<T>): Promise<T> {
-  const context = app.context();
+export async function withStepDeadline<T>(
+  app: App,
+  work: (context: Context, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const context = await app.context();
   return withDeadline(app, context.limits.stepBudgetMs + graceMs, (signal) => work(context, signal));
 }
 

@@ -10,19 +10,19 @@ import { endpoint } from "./handler.ts";
 
 export const policyEndpoints = [
   endpoint(routes.listPolicies, async (app, { query }, signal) => {
-    const page = await listPage(app.context().catalog.policies, {}, query, signal);
+    const page = await listPage((await app.context()).catalog.policies, {}, query, signal);
     return { status: 200, body: { ...page, items: page.items.map(policyView) } };
   }),
   endpoint(routes.getPolicy, async (app, { params }, signal) => {
-    const { value } = await getPolicy(app.context(), { name: params.policy }, signal);
+    const { value } = await getPolicy(await app.context(), { name: params.policy }, signal);
     return { status: 200, body: policyView(value) };
   }),
   endpoint(routes.setPolicy, async (app, { params, body }, signal) => {
-    const set = await setPolicy(app.context(), { name: params.policy, settings: settingsOf(body) }, signal);
+    const set = await setPolicy(await app.context(), { name: params.policy, settings: settingsOf(body) }, signal);
     return { status: set.kind === "created" ? 201 : 200, body: policyView(set.policy) };
   }),
   endpoint(routes.removePolicy, async (app, { params }, signal) => {
-    await removePolicy(app.context(), { name: params.policy }, signal);
+    await removePolicy(await app.context(), { name: params.policy }, signal);
     return { status: 204 };
   }),
 ];

@@ -11,16 +11,16 @@ import { endpoint } from "./handler.ts";
 
 export const restorePointEndpoints = [
   endpoint(routes.listRestorePoints, async (app, { params, query }, signal) => {
-    const page = await listRestorePoints(app.context(), { ...query, vm: params.vm }, signal);
+    const page = await listRestorePoints(await app.context(), { ...query, vm: params.vm }, signal);
     return { status: 200, body: { ...page, items: page.items.map(restorePointView) } };
   }),
   endpoint(routes.getRestorePoint, async (app, { params }, signal) => {
-    const point = await getRestorePoint(app.context(), { vm: params.vm, pointId: params.point }, signal);
+    const point = await getRestorePoint(await app.context(), { vm: params.vm, pointId: params.point }, signal);
     return { status: 200, body: restorePointView(point) };
   }),
   endpoint(routes.requestRestore, async (app, { params, body, idempotencyKey }, signal) => {
     const { run } = await requestRestore(
-      app.context(),
+      await app.context(),
       {
         vm: params.vm,
         point: choiceOf(body),

@@ -7,15 +7,15 @@ import { endpoint } from "./handler.ts";
 
 export const runEndpoints = [
   endpoint(routes.listRuns, async (app, { query }, signal) => {
-    const page = await listRuns(app.context(), query, signal);
+    const page = await listRuns(await app.context(), query, signal);
     return { status: 200, body: { ...page, items: page.items.map((run) => runView(run)) } };
   }),
   endpoint(routes.getRun, async (app, { params }, signal) => {
-    const { run, events } = await getRun(app.context(), { runId: params.run }, signal);
+    const { run, events } = await getRun(await app.context(), { runId: params.run }, signal);
     return { status: 200, body: runView(run, events) };
   }),
   endpoint(routes.cancelRun, async (app, { params }, signal) => {
-    const { run } = await cancelRun(app.context(), { runId: params.run }, signal);
+    const { run } = await cancelRun(await app.context(), { runId: params.run }, signal);
     return { status: 202, body: runView(run), runId: run.runId };
   }),
 ];

@@ -10,24 +10,24 @@ import { endpoint } from "./handler.ts";
 import { statusView, vaultView } from "./status-view.ts";
 
 export const serviceEndpoints = [
-  endpoint(routes.getHealth, (app) => Promise.resolve(healthReply(app))),
+  endpoint(routes.getHealth, (app) => healthReply(app)),
   endpoint(routes.getOpenApi, (app) => Promise.resolve({ status: 200, body: openApiDocument(app.version) })),
   endpoint(routes.getStatus, async (app, _call, signal) => {
-    return { status: 200, body: statusView(await fleetStatus(app.context(), {}, signal)) };
+    return { status: 200, body: statusView(await fleetStatus(await app.context(), {}, signal)) };
   }),
   endpoint(routes.runSchedule, async (app, _call, signal) => {
-    return { status: 200, body: { ...(await scheduleBackups(app.context(), {}, signal)) } };
+    return { status: 200, body: { ...(await scheduleBackups(await app.context(), {}, signal)) } };
   }),
   endpoint(routes.getVault, async (app, _call, signal) => {
-    const vault = await app.context().vault(signal);
+    const vault = await (await app.context()).vault(signal);
     return { status: 200, body: vaultView(vault.store.location, vault.descriptor) };
   }),
 ];
 
 /** Anonymous: what is wrong is named by its setting, and a setting's problem never shows a secret. */
-function healthReply(app: App): { readonly status: number; readonly body: HealthView } {
+async function healthReply(app: App): Promise<{ readonly status: number; readonly body: HealthView }> {
   try {
-    app.context();
+    await app.context();
     return { status: 200, body: { status: "healthy", version: app.version, problems: [] } };
   } catch (error) {
     return { status: 503, body: { status: "unhealthy", version: app.version, problems: problemsOf(error) } };

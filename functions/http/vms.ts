@@ -10,26 +10,26 @@ import { endpoint } from "./handler.ts";
 
 export const vmEndpoints = [
   endpoint(routes.listVms, async (app, { query }, signal) => {
-    const page = await listVms(app.context(), query, signal);
+    const page = await listVms(await app.context(), query, signal);
     return { status: 200, body: { ...page, items: page.items.map(({ vm, state }) => vmView(vm, state)) } };
   }),
   endpoint(routes.getVm, async (app, { params }, signal) => {
-    const { stored, state } = await getVm(app.context(), { name: params.vm }, signal);
+    const { stored, state } = await getVm(await app.context(), { name: params.vm }, signal);
     return { status: 200, body: vmView(stored.value, state) };
   }),
   endpoint(routes.protectVm, async (app, { params, body }, signal) => {
-    const context = app.context();
+    const context = await app.context();
     const { kind } = await protectVm(context, { ...body, name: params.vm }, signal);
     const { stored, state } = await getVm(context, { name: params.vm }, signal);
     return { status: kind === "created" ? 201 : 200, body: vmView(stored.value, state) };
   }),
   endpoint(routes.unprotectVm, async (app, { params }, signal) => {
-    await unprotectVm(app.context(), { name: params.vm }, signal);
+    await unprotectVm(await app.context(), { name: params.vm }, signal);
     return { status: 204 };
   }),
   endpoint(routes.requestBackup, async (app, { params, idempotencyKey }, signal) => {
     const key = idempotencyKey === undefined ? {} : { idempotencyKey };
-    const { run } = await requestBackup(app.context(), { vm: params.vm, ...key }, signal);
+    const { run } = await requestBackup(await app.context(), { vm: params.vm, ...key }, signal);
     return { status: 202, body: runView(run), runId: run.runId };
   }),
 ];

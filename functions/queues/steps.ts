@@ -32,7 +32,7 @@ export function stepHandler(app: App): StorageQueueHandler {
   return async (message) => {
     const task = parseTask(message);
     const outcome = await withStepDeadline(app, (context, signal) => runStep(context, task, signal));
-    app.context().log.log("debug", "step.outcome", { ...fieldsOf(task), outcome: outcome.kind });
+    (await app.context()).log.log("debug", "step.outcome", { ...fieldsOf(task), outcome: outcome.kind });
   };
 }
 
@@ -42,7 +42,7 @@ export function poisonHandler(app: App, kind: TaskKind): StorageQueueHandler {
     try {
       const task = parsedOrUndefined(message);
       if (task === undefined) {
-        app.context().log.log("error", "task.unreadable", { queue: poisonQueueOf(kind) });
+        (await app.context()).log.log("error", "task.unreadable", { queue: poisonQueueOf(kind) });
         return;
       }
       await withStepDeadline(app, (context, signal) => failPoisoned(context, { task }, signal));

@@ -19,7 +19,7 @@ const stackSchema = z.object({
   format: z.literal("farside-stack"),
   version: z.literal(1),
   /** The `farside up` that wrote it, while it runs; gone after a clean stop. */
-  process: z.object({ pid: z.int(), startedAt: z.string() }).optional(),
+  process: z.object({ pid: z.int(), command: z.string(), startedAt: z.string() }).optional(),
   apiUrl: z.string(),
   apiKey: z.string(),
   masterKey: z.string(),

@@ -12,22 +12,29 @@ import { createContext } from "./context.ts";
 
 export interface App {
   /** Throws `bad-configuration` with every problem of the settings. Never touches the network. */
-  context(): Context;
+  context(): Promise<Context>;
   /** Aborted when the process is told to end. */
   readonly stopping: AbortSignal;
   readonly version: string;
 }
 
 export function createApp(environment: Environment, stopping: AbortSignal): App {
-  let context: Context | undefined;
+  let composing: Promise<Context> | undefined;
   return {
     context() {
-      context ??= createContext(readConfig(environment, readHostJson(environment)));
-      return context;
+      composing ??= compose(environment).catch((error: unknown) => {
+        composing = undefined;
+        throw error;
+      });
+      return composing;
     },
     stopping,
     version: farsideVersion,
   };
+}
+
+async function compose(environment: Environment): Promise<Context> {
+  return createContext(readConfig(environment, readHostJson(environment)));
 }
 
 /** The runtime says where the app is; it starts the process there as well. */
