@@ -72,7 +72,10 @@ export interface DiskSource {
     window: { fromByte: number; toByte: number },
     signal: AbortSignal,
   ): AsyncIterable<ByteRange>;
-  /** What changed since the parent's snapshot of the same disk, in order, not overlapping, inside [fromByte, toByte). */
+  /**
+   * What changed since the parent's snapshot of the same disk, in order, not overlapping, inside [fromByte, toByte). Throws
+   * `not-found` where the service says that there is nothing to compare with: a snapshot is gone, or the disk was overwritten since.
+   */
   changedRanges(
     reference: Readonly<Record<string, string>>,
     parent: Readonly<Record<string, string>>,

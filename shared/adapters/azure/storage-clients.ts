@@ -16,7 +16,7 @@ export type ContainerLocation =
   /** With a SAS in its query, or without: then by the identity that DefaultAzureCredential finds. */
   | { readonly kind: "url"; readonly url: string };
 
-const defaultTryTimeoutMs = 20_000;
+export const defaultTryTimeoutMs = 20_000;
 const retryOptions = { maxTries: 4, retryDelayInMs: 500, maxRetryDelayInMs: 10_000 } as const;
 
 /** Touches no network. Throws `bad-configuration` for what cannot be a container. Only tests give another limit. */
@@ -42,16 +42,26 @@ export async function openContainer(
   return withTryTimeout(tryTimeoutMs, (options) => new ContainerClient(url.href, credential, options));
 }
 
-/** A whole account, by its connection string or its URL (with a SAS or an identity). */
-export async function openBlobAccount(connectionStringOrUrl: string): Promise<BlobServiceClient> {
+/** A whole account, by its connection string or its URL (with a SAS or an identity). `maxTries` of 1: for what must not happen twice. */
+export async function openBlobAccount(
+  connectionStringOrUrl: string,
+  maxTries: number = retryOptions.maxTries,
+): Promise<BlobServiceClient> {
   if (/^https?:\/\//.test(connectionStringOrUrl)) {
     const url = parseUrl(connectionStringOrUrl);
     const credential = await credentialFor(url);
-    return withTryTimeout(defaultTryTimeoutMs, (options) => new BlobServiceClient(url.href, credential, options));
+    return withTryTimeout(
+      defaultTryTimeoutMs,
+      (options) =>
+        new BlobServiceClient(url.href, credential, { ...options, retryOptions: { ...retryOptions, maxTries } }),
+    );
   }
   return withTryTimeout(defaultTryTimeoutMs, (options) => {
     try {
-      return BlobServiceClient.fromConnectionString(connectionStringOrUrl, options);
+      return BlobServiceClient.fromConnectionString(connectionStringOrUrl, {
+        ...options,
+        retryOptions: { ...retryOptions, maxTries },
+      });
     } catch {
       throw new FarsideError(
         "bad-configuration",
@@ -95,7 +105,7 @@ interface TryPolicy {
  * Makes a client whose pipeline has the try timeout (rule 2). The client adds `additionalPolicies` to its shared pipeline once for each
  * client made from it, of which there is one for each blob: so the list is emptied once it has been used.
  */
-function withTryTimeout<C>(tryTimeoutMs: number, make: (options: StoragePipelineOptions) => C): C {
+export function withTryTimeout<C>(tryTimeoutMs: number, make: (options: StoragePipelineOptions) => C): C {
   const additionalPolicies = [{ policy: tryTimeout(tryTimeoutMs), position: "perRetry" }];
   const options = { retryOptions, additionalPolicies };
   const client = make(options);

@@ -123,8 +123,10 @@ function hasNetworkCode(error: unknown): boolean {
 
 function detailCode(details: unknown): string | undefined {
   if (typeof details !== "object" || details === null) return undefined;
-  const { errorCode } = details as { errorCode?: unknown };
-  return typeof errorCode === "string" ? errorCode : undefined;
+  const { errorCode, odataError } = details as { errorCode?: unknown; odataError?: { code?: unknown } };
+  // Tables answer in the manner of OData.
+  const code = errorCode ?? odataError?.code;
+  return typeof code === "string" && code !== "" ? code : undefined;
 }
 
 /** Seconds or an HTTP date. */

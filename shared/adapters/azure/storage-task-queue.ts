@@ -21,7 +21,7 @@ export class StorageTaskQueue implements TaskQueue {
     checkDelay(delayMs);
     const queue = this.#queueOf(task.kind);
     const content = Buffer.from(encodeTask(task), "utf8").toString("base64");
-    await storageCall(`the queue ${task.kind}`, signal, async (abortSignal) => {
+    await storageCall(`send a message to the queue ${task.kind}`, signal, async (abortSignal) => {
       const send = async () =>
         queue.sendMessage(content, {
           visibilityTimeout: Math.ceil(delayMs / 1000),
@@ -32,7 +32,7 @@ export class StorageTaskQueue implements TaskQueue {
       try {
         await send();
       } catch (error) {
-        if (!isAnswer(error, 404)) throw error;
+        if (!isAnswer(error, "QueueNotFound")) throw error;
         await queue.createIfNotExists({ abortSignal });
         await send();
       }

@@ -15,6 +15,9 @@ import { checkLimit, decodeRow, encodeRow, type CollectionDefinition } from "../
 import { isAnswer, storageCall } from "./storage-call.ts";
 import { tableClient, type StorageConnection } from "./storage-connection.ts";
 
+const absent = ["ResourceNotFound", "EntityNotFound", "TableNotFound"];
+const changed = ["UpdateConditionNotSatisfied", "ConditionNotMet"];
+
 type Entity = Readonly<Record<string, unknown>> & { readonly etag: string };
 
 class TableCollection<Key, T, Where> implements Collection<Key, T, Where> {
@@ -34,17 +37,17 @@ class TableCollection<Key, T, Where> implements Collection<Key, T, Where> {
 
   async insert(value: T, signal: AbortSignal): Promise<Stored<T> | "exists"> {
     const { entity, writer } = this.#toWrite(value);
-    const etag = await this.#call(entity, signal, async (abortSignal) => {
+    const etag = await this.#call(entity, signal, "write", async (abortSignal) => {
       const create = async () => (await this.#client.createEntity(entity, { abortSignal })).etag;
       try {
         return await create();
       } catch (error) {
-        if (isAnswer(error, 409, "EntityAlreadyExists")) return undefined;
-        if (!isAnswer(error, 404, "TableNotFound", "ResourceNotFound")) throw error;
+        if (isAnswer(error, "EntityAlreadyExists")) return undefined;
+        if (!isAnswer(error, "TableNotFound")) throw error;
       }
       await this.#createTable(abortSignal);
       return create().catch((error: unknown) => {
-        if (isAnswer(error, 409, "EntityAlreadyExists")) return undefined;
+        if (isAnswer(error, "EntityAlreadyExists")) return undefined;
         throw error;
       });
     });
@@ -54,12 +57,12 @@ class TableCollection<Key, T, Where> implements Collection<Key, T, Where> {
 
   async replace(stored: Stored<T>, value: T, signal: AbortSignal): Promise<Stored<T> | "conflict"> {
     const { entity, writer } = this.#toWrite(value);
-    const etag = await this.#call(entity, signal, async (abortSignal) => {
+    const etag = await this.#call(entity, signal, "write", async (abortSignal) => {
       try {
         const options = { etag: stored.etag, abortSignal };
         return (await this.#client.updateEntity(entity, "Replace", options)).etag;
       } catch (error) {
-        if (isAnswer(error, 412) || isAnswer(error, 404)) return undefined;
+        if (isAnswer(error, ...changed, ...absent)) return undefined;
         throw error;
       }
     });
@@ -73,13 +76,13 @@ class TableCollection<Key, T, Where> implements Collection<Key, T, Where> {
     signal: AbortSignal,
   ): Promise<"removed" | "absent" | "conflict"> {
     const { partitionKey, rowKey } = this.#definition.rowKeyOf(key);
-    return this.#call({ partitionKey, rowKey }, signal, async (abortSignal) => {
+    return this.#call({ partitionKey, rowKey }, signal, "remove", async (abortSignal) => {
       try {
         await this.#client.deleteEntity(partitionKey, rowKey, { etag: stored?.etag ?? "*", abortSignal });
         return "removed";
       } catch (error) {
-        if (isAnswer(error, 404)) return "absent";
-        if (isAnswer(error, 412)) return "conflict";
+        if (isAnswer(error, ...absent)) return "absent";
+        if (isAnswer(error, ...changed)) return "conflict";
         throw error;
       }
     });
@@ -89,7 +92,7 @@ class TableCollection<Key, T, Where> implements Collection<Key, T, Where> {
     checkLimit(options.limit);
     if (options.continuation !== undefined) checkContinuation(options.continuation);
     const filter = this.#filter(options.where ?? {});
-    const page = await storageCall(`the table ${this.#definition.table}`, signal, async (abortSignal) => {
+    const page = await storageCall(`list the table ${this.#definition.table}`, signal, async (abortSignal) => {
       const pages = this.#client.listEntities<Entity>({ abortSignal, queryOptions: filter === "" ? {} : { filter } });
       const settings = { maxPageSize: options.limit };
       const { continuation } = options;
@@ -100,7 +103,7 @@ class TableCollection<Key, T, Where> implements Collection<Key, T, Where> {
           return first;
         }
       } catch (error) {
-        if (!isAnswer(error, 404)) throw error;
+        if (!isAnswer(error, ...absent)) throw error;
       }
       return undefined;
     });
@@ -125,11 +128,11 @@ class TableCollection<Key, T, Where> implements Collection<Key, T, Where> {
 
   async #entity(key: Key, signal: AbortSignal): Promise<Entity | undefined> {
     const { partitionKey, rowKey } = this.#definition.rowKeyOf(key);
-    return this.#call({ partitionKey, rowKey }, signal, async (abortSignal) => {
+    return this.#call({ partitionKey, rowKey }, signal, "read", async (abortSignal) => {
       try {
         return await this.#client.getEntity<Entity>(partitionKey, rowKey, { abortSignal });
       } catch (error) {
-        if (isAnswer(error, 404)) return undefined;
+        if (isAnswer(error, ...absent)) return undefined;
         throw error;
       }
     });
@@ -157,9 +160,14 @@ class TableCollection<Key, T, Where> implements Collection<Key, T, Where> {
   async #call<R>(
     { partitionKey, rowKey }: { readonly partitionKey: string; readonly rowKey: string },
     signal: AbortSignal,
+    doing: string,
     call: (bounded: AbortSignal) => Promise<R>,
   ): Promise<R> {
-    return storageCall(`the row ${partitionKey}/${rowKey} of the table ${this.#definition.table}`, signal, call);
+    return storageCall(
+      `${doing} the row ${partitionKey}/${rowKey} of the table ${this.#definition.table}`,
+      signal,
+      call,
+    );
   }
 }
 
