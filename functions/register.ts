@@ -1,5 +1,6 @@
 /** Registers every function with the runtime. The names are lasting: settings, dashboards and timers refer to them. */
 import { app as runtime } from "@azure/functions";
+import { poisonQueueOf } from "../shared/config/function-names.ts";
 import { taskKinds } from "../shared/core/task.ts";
 import type { App } from "../shared/compose/app.ts";
 import { policyEndpoints } from "./http/policies.ts";
@@ -7,7 +8,7 @@ import { restorePointEndpoints } from "./http/restore-points.ts";
 import { runEndpoints } from "./http/runs.ts";
 import { serviceEndpoints } from "./http/service.ts";
 import { vmEndpoints } from "./http/vms.ts";
-import { poisonHandler, poisonQueueOf, stepHandler } from "./queues/steps.ts";
+import { poisonHandler, stepHandler } from "./queues/steps.ts";
 import { reconcileTick, scheduleTick } from "./timers/ticks.ts";
 
 /** The Functions connection of the queues; the tables are in the same account. */

@@ -7,6 +7,7 @@
  *    delivered too often is skipped by the host for ever, and the reconciler ends such a run anyway.
  */
 import type { StorageQueueHandler } from "@azure/functions";
+import { poisonQueueOf } from "../../shared/config/function-names.ts";
 import { errorRecord } from "../../shared/core/errors.ts";
 import type { Task, TaskKind } from "../../shared/core/task.ts";
 import { commitRestorePoint } from "../../shared/operations/commit-restore-point.ts";
@@ -24,8 +25,6 @@ import { withStepDeadline } from "../deadline.ts";
 
 /** As host.json says. */
 const maxDequeueCount = 5;
-
-export const poisonQueueOf = (kind: TaskKind): string => `${kind}-poison`;
 
 /** For every queue alike: a message says by itself which step it asks for. */
 export function stepHandler(app: App): StorageQueueHandler {

@@ -4,9 +4,11 @@ import { openContainer } from "../adapters/azure/storage-clients.ts";
 import { BlobVaultStore } from "../adapters/azure/blob-vault-store.ts";
 import type { PassphraseSource, VaultConfig } from "../config/config.ts";
 import type { VaultAccess } from "../config/storage.ts";
-import { FarsideError } from "../core/errors.ts";
+import { FarsideError, hasCode } from "../core/errors.ts";
+import { initVault } from "../operations/vault/init-vault.ts";
 import type { OpenVault } from "../operations/vault/open-vault.ts";
 import { openVault } from "../operations/vault/open-vault.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { VaultStore } from "../ports/vault-store.ts";
 
@@ -83,4 +85,28 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   } finally {
     if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
   }
+}
+
+/**
+ * Makes the vault where there is none; true where it did. Where there is one, it is opened, so that a wrong passphrase is found
+ * here and not by the first backup.
+ */
+export async function createVault(
+  config: VaultConfig,
+  ports: { readonly clock: Clock; readonly random: Random },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const store = await createVaultStore(config.vault);
+  const passphrase = await readPassphrase(config.passphrase);
+  await store.createContainer(signal);
+  try {
+    await openVault({ store, random: ports.random, passphrase }, signal);
+    return false;
+  } catch (error) {
+    if (!hasCode(error, "not-found")) throw error;
+  }
+  const encryption =
+    passphrase === undefined ? ({ kind: "none" } as const) : ({ kind: "passphrase", passphrase } as const);
+  await initVault({ store, ...ports, encryption }, signal);
+  return true;
 }
