@@ -3,7 +3,11 @@ import type { Cli } from "../verb.ts";
 import { example } from "../verb.ts";
 
 export function addDiskVerbs(program: Command, cli: Cli): void {
-  const disk = program.command("disk").summary("bring disk images in").description("disks in storage accounts");
+  const disk = program
+    .command("disk")
+    .helpCommand(false)
+    .summary("bring disk images in")
+    .description("disks in storage accounts");
   disk
     .command("import")
     .argument("<file>", "a raw or fixed-VHD image")

@@ -5,6 +5,7 @@ import { example } from "../verb.ts";
 export function addPointVerbs(program: Command, cli: Cli): void {
   const point = program
     .command("point")
+    .helpCommand(false)
     .summary("restore points, from the vault itself")
     .description("restore points, read from the vault itself");
   point

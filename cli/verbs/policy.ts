@@ -8,7 +8,11 @@ import { example } from "../verb.ts";
 const levels = ["application", "filesystem", "crash"];
 
 export function addPolicyVerbs(program: Command, cli: Cli): void {
-  const policy = program.command("policy").summary("when, how and how long to keep").description("policies of backup");
+  const policy = program
+    .command("policy")
+    .helpCommand(false)
+    .summary("when, how and how long to keep")
+    .description("policies of backup");
   policy
     .command("set")
     .argument("<name>")
@@ -20,11 +24,11 @@ export function addPolicyVerbs(program: Command, cli: Cli): void {
     .option("--time-zone <tz>", "the schedule's IANA time zone (default: UTC)")
     .option("--jitter <duration>", "spread the policy's VMs over this long", durationSeconds)
     .option("--keep-last <n>", "restore points kept in any case", wholeNumber)
-    .option("--keep-hourly <n>", "", wholeNumber)
-    .option("--keep-daily <n>", "", wholeNumber)
-    .option("--keep-weekly <n>", "", wholeNumber)
-    .option("--keep-monthly <n>", "", wholeNumber)
-    .option("--keep-yearly <n>", "", wholeNumber)
+    .option("--keep-hourly <n>", "the last of each of so many hours", wholeNumber)
+    .option("--keep-daily <n>", "the last of each of so many days", wholeNumber)
+    .option("--keep-weekly <n>", "the last of each of so many weeks", wholeNumber)
+    .option("--keep-monthly <n>", "the last of each of so many months", wholeNumber)
+    .option("--keep-yearly <n>", "the last of each of so many years", wholeNumber)
     .addOption(new Option("--consistency <level>", "the consistency wanted").choices(levels))
     .addOption(new Option("--least <level>", "the least consistency accepted").choices(levels))
     .option("--rpo <duration>", 'the oldest the newest restore point may become, e.g. "26h"', durationSeconds)

@@ -6,7 +6,11 @@ import type { Cli } from "../verb.ts";
 import { example } from "../verb.ts";
 
 export function addRunVerbs(program: Command, cli: Cli): void {
-  const run = program.command("run").summary("backups and restores, under way and past").description("runs");
+  const run = program
+    .command("run")
+    .helpCommand(false)
+    .summary("backups and restores, under way and past")
+    .description("runs");
   run
     .command("list")
     .description("Lists runs, newest first.")

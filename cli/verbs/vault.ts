@@ -4,7 +4,11 @@ import type { Cli } from "../verb.ts";
 import { example } from "../verb.ts";
 
 export function addVaultVerbs(program: Command, cli: Cli): void {
-  const vault = program.command("vault").description("the vault itself").summary("make, show and seed the vault");
+  const vault = program
+    .command("vault")
+    .helpCommand(false)
+    .description("the vault itself")
+    .summary("make, show and seed the vault");
   vault
     .command("init")
     .description("Makes a vault in the container that FARSIDE_VAULT names, and the container too where it is missing.")

@@ -6,7 +6,7 @@ import type { Cli } from "../verb.ts";
 import { example } from "../verb.ts";
 
 export function addVmVerbs(program: Command, cli: Cli): void {
-  const vm = program.command("vm").summary("protect VMs").description("protected VMs");
+  const vm = program.command("vm").helpCommand(false).summary("protect VMs").description("protected VMs");
   vm.command("protect")
     .argument("<vm>", "what the VM is called here")
     .description("Protects a VM, or changes how it is protected. Its restore points stay.")
