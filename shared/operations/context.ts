@@ -37,7 +37,7 @@ export interface Context {
   readonly source: (kind: VmSource["kind"]) => DiskSource;
   readonly guest: GuestAgent;
   readonly target: DiskTarget;
-  /** The vault, opened at the first call and kept; a failure is thrown and not kept. */
+  /** Opened once and kept; throws what `openVault` throws. */
   readonly vault: (signal: AbortSignal) => Promise<OpenVault>;
   readonly limits: StepLimits;
   /** What writes the manifests. */

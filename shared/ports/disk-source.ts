@@ -54,7 +54,7 @@ export interface DiskSource {
     attempt: { runId: RunId; attemptId: AttemptId },
     signal: AbortSignal,
   ): Promise<readonly DiskSnapshot[]>;
-  /** Every snapshot of this VM's disks that Farside made, of whatever run. */
+  /** Every snapshot of this VM's disks that Farside made, of whatever run. A disk that is gone has none; the others are listed. */
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]>;
   /** Done as well where it is already gone. */
   removeSnapshot(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
