@@ -1,5 +1,6 @@
 /** The HTTP API as the demo uses it: plain fetch, no client of ours in between. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Stack } from "../stack/stack.ts";
 
 export interface DemoRunDisk {
   readonly name: string;
@@ -28,14 +29,12 @@ export interface DemoRun {
 const patienceMs = 300_000;
 
 export class DemoApi {
-  readonly #url: string;
-  readonly #key: string;
-  readonly #masterKey: string;
+  readonly #stack: Stack;
+  readonly #signal: AbortSignal;
 
-  constructor(url: string, key: string, masterKey: string) {
-    this.#url = url;
-    this.#key = key;
-    this.#masterKey = masterKey;
+  constructor(stack: Stack, signal: AbortSignal) {
+    this.#stack = stack;
+    this.#signal = signal;
   }
 
   async put(path: string, body: unknown): Promise<void> {
@@ -58,23 +57,24 @@ export class DemoApi {
     while (performance.now() < until) {
       const run = (await this.#call("GET", `runs/${runId}`)) as DemoRun;
       if (["succeeded", "failed", "cancelled"].includes(run.state)) return run;
-      await sleep(300);
+      await sleep(300, undefined, { signal: this.#signal });
     }
     throw new Error(`Run ${runId} did not end within ${patienceMs / 1000} seconds.`);
   }
 
   /** Makes a timer function run now, as an operator of a function app can. */
   async fireTimer(name: string): Promise<void> {
-    await this.#send("POST", `admin/functions/${name}`, this.#masterKey, { input: "" });
+    await this.#send("POST", `admin/functions/${name}`, this.#stack.file.masterKey, { input: "" });
   }
 
   async #call(method: string, path: string, body?: unknown): Promise<unknown> {
-    return await this.#send(method, `api/${path}`, this.#key, body);
+    return await this.#send(method, `api/${path}`, this.#stack.apiKey, body);
   }
 
   async #send(method: string, path: string, key: string, body: unknown): Promise<unknown> {
-    const response = await fetch(`${this.#url}/${path}`, {
+    const response = await fetch(`${this.#stack.apiUrl}/${path}`, {
       method,
+      signal: this.#signal,
       headers: { "x-functions-key": key, "content-type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });

@@ -11,9 +11,11 @@ import { copyFile, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { BlobServiceClient, type ContainerClient } from "@azure/storage-blob";
+import { FarsideError } from "../../shared/core/errors.ts";
+import type { LogSink } from "../host/log.ts";
+import { findAppFolder } from "../stack/app-build.ts";
 import { startStack, type Stack } from "../stack/stack.ts";
 import { DemoApi, type DemoRun } from "./api.ts";
 import { applyChanges } from "./apply-changes.ts";
@@ -24,14 +26,16 @@ import { judgeStripe } from "./stripe.ts";
 import { demoTable } from "./table.ts";
 
 export interface DemoOptions {
-  /** Size of the OS disk in MiB, at least 64; the two data disks have a quarter of it each. */
-  readonly sizeMib: number;
   /** Leave the data behind for a look. */
   readonly keep: boolean;
-  /** The command line as a program and its first arguments. */
-  readonly cli: readonly [string, ...string[]];
-  readonly say: (line: string) => void;
+  /** Size of the OS disk, at least 64; the two data disks have a quarter of it each. */
+  readonly sizeMiB?: number;
+  readonly print: (line: string) => void;
+  readonly signal: AbortSignal;
 }
+
+const defaultSizeMiB = 192;
+const leastSizeMiB = 64;
 
 const mib = 1024 * 1024;
 const vm = "demo-vm";
@@ -44,44 +48,56 @@ interface CapturedPoint {
   readonly contents: ReadonlyMap<string, DiskContent>;
 }
 
-/** Returns whether everything was true; says what was not. */
-export async function runDemo(options: DemoOptions): Promise<boolean> {
+/** Gives the exit code: 0 only if everything that the demo claims was true. Throws `bad-input` for a disk too small. */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const { keep, print, signal, sizeMiB = defaultSizeMiB } = options;
+  if (sizeMiB < leastSizeMiB || sizeMiB % 4 !== 0) {
+    throw new FarsideError("bad-input", `The size ${sizeMiB} cannot be used: give a multiple of 4 from ${leastSizeMiB} MiB on.`);
+  }
   const folder = await mkdtemp(join(tmpdir(), "farside-demo-"));
-  const data = join(folder, "data");
-  options.say(`Everything stays in ${folder}${options.keep ? "" : " and is removed at the end"}.`);
+  print(`Everything stays in ${folder}${keep ? "" : ", which is removed at the end"}.`);
   let stack: Stack | undefined;
   try {
-    stack = await startStack({ dataFolder: data, log: warnings(options.say) });
-    const demo = new Demo(options, folder, data, stack);
-    return await demo.play();
+    stack = await startStack({ dataFolder: join(folder, "data"), log: problemsOnly(print), signal });
+    print("Two storage regions and the functions are up.");
+    return (await new Demo(stack, { folder, sizeMiB, print, signal }).play()) ? 0 : 1;
   } finally {
     await stack?.stop();
-    if (!options.keep) await rm(folder, { recursive: true, force: true });
+    if (!keep) await rm(folder, { recursive: true, force: true });
   }
 }
 
+function problemsOnly(print: (line: string) => void): LogSink {
+  return (level, category, message) => {
+    if (level === "error" || level === "critical") print(`!! ${category}: ${message}`);
+  };
+}
+
+interface DemoScene {
+  readonly folder: string;
+  readonly sizeMiB: number;
+  readonly print: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
 class Demo {
-  readonly #options: DemoOptions;
-  readonly #folder: string;
-  readonly #data: string;
+  readonly #scene: DemoScene;
   readonly #stack: Stack;
   readonly #api: DemoApi;
   readonly #checks: { readonly what: string; readonly ok: boolean }[] = [];
 
-  constructor(options: DemoOptions, folder: string, data: string, stack: Stack) {
-    this.#options = options;
-    this.#folder = folder;
-    this.#data = data;
+  constructor(stack: Stack, scene: DemoScene) {
+    this.#scene = scene;
     this.#stack = stack;
-    this.#api = new DemoApi(stack.apiUrl, stack.apiKey, stack.file.masterKey);
+    this.#api = new DemoApi(stack, scene.signal);
   }
 
   async play(): Promise<boolean> {
-    const say = this.#options.say;
+    const { folder, sizeMiB, print: say } = this.#scene;
     const source = BlobServiceClient.fromConnectionString(this.#stack.file.regions.source.connectionString);
     const vault = BlobServiceClient.fromConnectionString(this.#stack.file.regions.vault.connectionString);
 
-    const os = await makeOsDisk(this.#folder, this.#options.sizeMib, this.#filesForTheDisk());
+    const os = await makeOsDisk(folder, sizeMiB, join(findAppFolder(), "node_modules"));
     if (os.fileSystem === "pattern")
       say("!! mkfs.ext4 and debugfs are not installed: the OS disk holds a plain pattern, not a file system.");
     const urls = await this.#importDisks(os.file);
@@ -101,9 +117,9 @@ class Demo {
       say("Waiting for the schedule: a timer tick starts the first backup.");
       const first = await this.#capture(container, await this.#scheduledRun());
 
-      const before = join(this.#folder, "os-before.img");
+      const before = join(folder, "os-before.img");
       await copyFile(os.file, before);
-      await changeOsDisk(os, this.#folder);
+      await changeOsDisk(os, folder);
       const osBlob = container.getPageBlobClient(blobNameOf(urls["os"]));
       const changed = await applyChanges(before, os.file, os.sizeBytes, osBlob);
       say(
@@ -134,15 +150,10 @@ class Demo {
     this.#checks.push({ what, ok });
   }
 
-  /** Real files: the program's own dependencies. */
-  #filesForTheDisk(): string {
-    return fileURLToPath(new URL("../../node_modules", import.meta.url));
-  }
-
   async #importDisks(osImage: string): Promise<Record<DemoDisk, string>> {
-    const dataImage = join(this.#folder, "data.img");
+    const dataImage = join(this.#scene.folder, "data.img");
     const handle = await open(dataImage, "w");
-    await handle.truncate((this.#options.sizeMib * mib) / 4);
+    await handle.truncate((this.#scene.sizeMiB * mib) / 4);
     await handle.close();
     const urls = { os: "", "data-a": "", "data-b": "" };
     for (const name of diskNames) {
@@ -200,7 +211,7 @@ class Demo {
         await this.#setPolicy("0 3 * * *");
         return await this.#api.finished(run.runId);
       }
-      await sleep(1000);
+      await sleep(1000, undefined, { signal: this.#scene.signal });
     }
     throw new Error("No timer tick started a backup within 30 seconds.");
   }
@@ -236,7 +247,7 @@ class Demo {
       throw new Error(`The restore ${runId} ${restore.state}: ${restore.error?.message ?? "no reason"}`);
     const rings: Uint8Array[] = [];
     for (const disk of point.run.disks) {
-      const file = disk.name === "os" ? join(this.#folder, `restored-${number}-os.img`) : undefined;
+      const file = disk.name === "os" ? join(this.#scene.folder, `restored-${number}-os.img`) : undefined;
       const restored = await readPageBlob(target.getPageBlobClient(`${disk.name}.vhd`), disk.sizeBytes, file);
       const captured = point.contents.get(disk.name);
       this.#check(
@@ -258,7 +269,7 @@ class Demo {
   async #checkOsDisk(file: string, number: number): Promise<void> {
     const result = await checkFileSystem(file);
     if (result === undefined) {
-      this.#options.say("!! e2fsck is not installed: the restored file system was not checked.");
+      this.#scene.print("!! e2fsck is not installed: the restored file system was not checked.");
       return;
     }
     this.#check(`point ${number}: e2fsck -fn finds the restored file system clean`, result.clean);

@@ -1,7 +1,7 @@
 /** A restore point as the catalog shows it: a projection of its manifest, which alone decides that it exists. */
 import type { DiskName, PointId, PolicyName, RunId, VmId, VmName } from "./ids.ts";
 import type { Timestamp } from "./timestamp.ts";
-import type { DiskMode, DiskRole, ManifestConsistency, ManifestSafety } from "./vault/manifest.ts";
+import type { DiskMode, DiskRole, Manifest, ManifestConsistency, ManifestSafety } from "./vault/manifest.ts";
 
 export interface RestorePointDisk {
   readonly name: DiskName;
@@ -27,4 +27,30 @@ export interface RestorePoint {
   readonly consistency: ManifestConsistency;
   readonly safety: ManifestSafety;
   readonly disks: readonly RestorePointDisk[];
+}
+
+export function restorePointOf(manifest: Manifest): RestorePoint {
+  return {
+    pointId: manifest.pointId,
+    vmId: manifest.vmId,
+    vm: manifest.vmName,
+    runId: manifest.runId,
+    ...(manifest.parentPointId === undefined ? {} : { parentPointId: manifest.parentPointId }),
+    trigger: manifest.trigger,
+    ...(manifest.policy === undefined ? {} : { policy: manifest.policy }),
+    snapshotAt: manifest.snapshotAt,
+    committedAt: manifest.committedAt,
+    consistency: manifest.consistency,
+    safety: manifest.safety,
+    disks: manifest.disks.map(({ name, lun, role, sizeBytes, mode, changedBytes, newChunks, storedBytes }) => ({
+      name,
+      ...(lun === undefined ? {} : { lun }),
+      role,
+      sizeBytes,
+      mode,
+      changedBytes,
+      newChunks,
+      storedBytes,
+    })),
+  };
 }

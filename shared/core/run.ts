@@ -14,7 +14,8 @@ import type { ConsistencyLevel } from "./consistency.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { AttemptId, DiskName, PointId, PolicyName, RunId, VmId, VmName } from "./ids.ts";
 import type { Timestamp } from "./timestamp.ts";
-import type { DiskMode, DiskRole, ManifestConsistency, ManifestSafety } from "./vault/manifest.ts";
+import type { DiskMode, DiskRole, ManifestConsistency, ManifestSafety, ObjectId } from "./vault/manifest.ts";
+import type { VmSource } from "./vm.ts";
 
 export type RunKind = "backup" | "restore";
 export type BackupTrigger =
@@ -46,7 +47,7 @@ export interface DiskSnapshot {
 
 /** What one copied window, one disk or a whole run moved. */
 export interface CopyCounts {
-  /** Bytes that the source says may have changed (for a full copy: that may hold data). */
+  /** Bytes that the source's diff names; in a full copy, that may hold data; in a comparison, of chunks found different. */
   readonly changedBytes: number;
   readonly readBytes: number;
   /** Chunks, and their plain bytes, that were not in the vault before. */
@@ -61,13 +62,18 @@ export interface DiskProgress extends CopyCounts {
   readonly sizeBytes: number;
   readonly mode: DiskMode;
   /** How the change was found: everything read, the source's own diff, or every allocated chunk compared by hash. */
-  readonly method: "all" | "diff" | "compare";
+  readonly method: DiskMethod;
 }
+
+export type DiskMethod = "all" | "diff" | "compare";
 
 /** Everything about one set of snapshots; made in one attempt, used by every later state. */
 export interface SnapshotSet {
   readonly attemptId: AttemptId;
   readonly pointId: PointId;
+  readonly source: VmSource["kind"];
+  /** Id of the stored document that holds the VM's configuration as it was found before the snapshots. */
+  readonly configuration: ObjectId;
   /** The vault service's time at the run's first write (rule W1). */
   readonly sessionStartedAt: Timestamp;
   readonly snapshotAt: Timestamp;
@@ -81,6 +87,20 @@ export interface WindowProgress {
   /** Windows planned and windows seen finished, over all disks. */
   readonly windows: number;
   readonly windowsDone: number;
+}
+
+/** What a queued run waits for: a transient condition, or the code of the error that ended its last try. */
+export interface Waiting {
+  readonly condition: string;
+  /** How often in a row; decides the next delay. */
+  readonly tries: number;
+}
+
+/** Recorded before the guest is asked to freeze, so that the reconciler can thaw what we could not. */
+export interface Freeze {
+  readonly guestUrl: string;
+  readonly requestedAt: Timestamp;
+  readonly ttlSeconds: number;
 }
 
 interface BackupFacts extends RunFacts {
@@ -100,19 +120,22 @@ export type BackupRun = BackupFacts &
     | {
         readonly state: "queued";
         readonly notBefore: Timestamp;
-        readonly waiting?: { readonly condition: string; readonly tries: number };
+        readonly waiting?: Waiting;
       }
     | {
         readonly state: "snapshotting";
         /** Until then another delivery of the same message leaves the attempt to its owner. */
         readonly leaseUntil: Timestamp;
         readonly attemptId: AttemptId;
-        /** Set before the guest is asked to freeze, so that the reconciler can thaw what we could not. */
-        readonly freeze?: { readonly guestUrl: string; readonly requestedAt: Timestamp; readonly ttlSeconds: number };
+        /** What it had waited for before this attempt, so that a death in the attempt does not forget the tries. */
+        readonly waited?: Waiting;
+        readonly freeze?: Freeze;
       }
     | {
         readonly state: "copying";
         readonly set: SnapshotSet;
+        /** Still here: the guest did not answer when it was to be thawed. */
+        readonly freeze?: Freeze;
         readonly progress?: WindowProgress;
         readonly disks: readonly DiskProgress[];
       }
@@ -132,7 +155,7 @@ export type BackupRun = BackupFacts &
         readonly error: ErrorRecord;
         readonly set?: SnapshotSet;
         readonly disks: readonly DiskProgress[];
-        readonly freeze?: { readonly guestUrl: string; readonly requestedAt: Timestamp; readonly ttlSeconds: number };
+        readonly freeze?: Freeze;
         readonly cleanUp: "pending" | "done";
       }
   );

@@ -12,6 +12,7 @@ import type { GuestAgent } from "../ports/guest-agent.ts";
 import type { Random } from "../ports/random.ts";
 import type { TaskQueue } from "../ports/task-queue.ts";
 import type { VmSource } from "../core/vm.ts";
+import type { OpenVault } from "./vault/open-vault.ts";
 
 export interface StepLimits {
   /** A window holds whole segments until about this many bytes have changed. */
@@ -36,5 +37,9 @@ export interface Context {
   readonly source: (kind: VmSource["kind"]) => DiskSource;
   readonly guest: GuestAgent;
   readonly target: DiskTarget;
+  /** Opened once and kept; throws what `openVault` throws. */
+  readonly vault: (signal: AbortSignal) => Promise<OpenVault>;
   readonly limits: StepLimits;
+  /** What writes the manifests. */
+  readonly tool: { readonly name: string; readonly version: string };
 }

@@ -51,10 +51,12 @@ export interface ScheduleCursor {
   readonly slot: Timestamp;
 }
 
-/** What the probe of a storage account found: whether its changed-page list can be believed. */
+/** What is known of a storage account: whether its changed-page list can be believed. */
 export interface SourceAccount {
   readonly account: string;
   readonly diff: "exact" | "wrong";
+  /** A sample that caught a wrong list in a real backup weighs more than a probe that found none. */
+  readonly foundBy: "probe" | "sample";
   readonly probedAt: Timestamp;
   readonly note?: string;
 }
@@ -75,7 +77,7 @@ export interface Catalog {
   readonly runs: Collection<RunId, Run, { vm: VmName; state: Run["state"]; kind: Run["kind"]; active: boolean }>;
   /** Oldest first. The same run, instant and name is one event. */
   readonly runEvents: Collection<RunEvent, RunEvent, { runId: RunId }>;
-  /** Newest first. */
+  /** Newest first within a VM; over all VMs in the order of their ids. */
   readonly restorePoints: Collection<{ vmId: VmId; pointId: PointId }, RestorePoint, { vmId: VmId }>;
   readonly scheduleCursors: Collection<PolicyName, ScheduleCursor, NoColumns>;
   readonly sourceAccounts: Collection<string, SourceAccount, NoColumns>;

@@ -54,7 +54,7 @@ export interface DiskSource {
     attempt: { runId: RunId; attemptId: AttemptId },
     signal: AbortSignal,
   ): Promise<readonly DiskSnapshot[]>;
-  /** Every snapshot of this VM's disks that Farside made, of whatever run. */
+  /** Every snapshot of this VM's disks that Farside made, of whatever run. A disk that is gone has none; the others are listed. */
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]>;
   /** Done as well where it is already gone. */
   removeSnapshot(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
@@ -72,7 +72,10 @@ export interface DiskSource {
     window: { fromByte: number; toByte: number },
     signal: AbortSignal,
   ): AsyncIterable<ByteRange>;
-  /** What changed since the parent's snapshot of the same disk, in order, not overlapping, inside [fromByte, toByte). */
+  /**
+   * What changed since the parent's snapshot of the same disk, in order, not overlapping, inside [fromByte, toByte). Throws
+   * `not-found` where the service says that there is nothing to compare with: a snapshot is gone, or the disk was overwritten since.
+   */
   changedRanges(
     reference: Readonly<Record<string, string>>,
     parent: Readonly<Record<string, string>>,

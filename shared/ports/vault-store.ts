@@ -20,6 +20,9 @@ export interface VaultBlobContent extends VaultBlob {
   readonly content: Uint8Array<ArrayBuffer>;
 }
 
+/** The answer to a refresh, which does not say how long the blob is. */
+export type RefreshedBlob = Omit<VaultBlob, "sizeBytes">;
+
 export interface VaultStore {
   /** For messages: the container's URL without any SAS. */
   readonly location: string;
@@ -37,12 +40,12 @@ export interface VaultStore {
   read(name: string, maxBytes: number, signal: AbortSignal): Promise<VaultBlobContent | undefined>;
   head(name: string, signal: AbortSignal): Promise<VaultBlob | undefined>;
   /** Moves Last-Modified to now without touching the content (rule W3). */
-  refresh(name: string, signal: AbortSignal): Promise<VaultBlob | undefined>;
+  refresh(name: string, signal: AbortSignal): Promise<RefreshedBlob | undefined>;
   /** In order of name, page by page. */
   list(prefix: string, signal: AbortSignal): AsyncIterable<VaultBlob>;
   /** The "folders" directly below a prefix that ends in "/" (or ""), each ending in "/". */
   listFolders(prefix: string, signal: AbortSignal): AsyncIterable<string>;
-  /** With `ifMatch`, only where the ETag is still this one (`changed` otherwise). */
+  /** With `ifMatch`, only where the ETag is still this one (`changed` otherwise, also where the blob is gone). */
   remove(
     name: string,
     options: { readonly ifMatch?: string },

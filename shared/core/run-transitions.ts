@@ -1,0 +1,181 @@
+/**
+ * The next row of a run, for each thing that can happen to it (the states: run.ts). Pure; each takes the state it may leave
+ * and carries on only what the next state has a place for.
+ */
+import type { ErrorRecord } from "./errors.ts";
+import type { AttemptId } from "./ids.ts";
+import { attemptId } from "./ids.ts";
+import type { BackupRun, DiskProgress, Freeze, RestoreRun, Run, SnapshotSet, Waiting, WindowProgress } from "./run.ts";
+import type { Timestamp } from "./timestamp.ts";
+import { addMs, timestamp } from "./timestamp.ts";
+
+export type BackupIn<State extends BackupRun["state"]> = Extract<BackupRun, { readonly state: State }>;
+export type RestoreIn<State extends RestoreRun["state"]> = Extract<RestoreRun, { readonly state: State }>;
+export type ActiveBackup = BackupIn<"queued" | "snapshotting" | "copying" | "committing">;
+export type ActiveRestore = RestoreIn<"queued" | "preparing" | "copying" | "finishing">;
+export type ActiveRun = ActiveBackup | ActiveRestore;
+export type EndedRun = BackupIn<"succeeded" | "failed" | "cancelled"> | RestoreIn<"succeeded" | "failed" | "cancelled">;
+
+export function isActive(run: Run): run is ActiveRun {
+  return run.state !== "succeeded" && run.state !== "failed" && run.state !== "cancelled";
+}
+
+/** What every state of a backup run carries. */
+function facts(run: BackupRun) {
+  const { kind, runId, vm, vmId, createdAt, trigger, policy, wanted, least, retryUntil, attempt } = run;
+  return {
+    kind,
+    runId,
+    vm,
+    vmId,
+    createdAt,
+    trigger,
+    policy,
+    wanted,
+    least,
+    retryUntil,
+    attempt,
+    ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
+    ...(run.cancelRequestedAt === undefined ? {} : { cancelRequestedAt: run.cancelRequestedAt }),
+  };
+}
+
+function restoreFacts(run: RestoreRun) {
+  const { kind, runId, vm, vmId, createdAt, pointId, target, disks } = run;
+  return {
+    kind,
+    runId,
+    vm,
+    vmId,
+    createdAt,
+    pointId,
+    target,
+    disks,
+    ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
+    ...(run.cancelRequestedAt === undefined ? {} : { cancelRequestedAt: run.cancelRequestedAt }),
+  };
+}
+
+export function claimAttempt(run: BackupIn<"queued">, now: number, leaseMs: number): BackupIn<"snapshotting"> {
+  const attempt = run.attempt + 1;
+  return {
+    ...facts(run),
+    attempt,
+    startedAt: run.startedAt ?? timestamp(now),
+    state: "snapshotting",
+    leaseUntil: timestamp(now + leaseMs),
+    attemptId: attemptId(run.runId, attempt),
+    ...(run.waiting === undefined ? {} : { waited: run.waiting }),
+  };
+}
+
+export function withFreeze(run: BackupIn<"snapshotting">, freeze: Freeze): BackupIn<"snapshotting"> {
+  return { ...run, freeze };
+}
+
+export function putBack(run: BackupIn<"snapshotting">, waiting: Waiting, notBefore: Timestamp): BackupIn<"queued"> {
+  return { ...facts(run), state: "queued", notBefore, waiting };
+}
+
+/** `freeze`: only where the guest could not be thawed. */
+export function beginCopying(
+  run: BackupIn<"snapshotting">,
+  set: SnapshotSet,
+  freeze: Freeze | undefined,
+): BackupIn<"copying"> {
+  return { ...facts(run), state: "copying", set, disks: [], ...(freeze === undefined ? {} : { freeze }) };
+}
+
+export function withProgress(
+  run: BackupIn<"copying">,
+  progress: WindowProgress,
+  disks: readonly DiskProgress[],
+): BackupIn<"copying"> {
+  return { ...run, progress, disks };
+}
+
+export function withoutFreeze(run: BackupIn<"copying">): BackupIn<"copying"> {
+  const { freeze: _, ...rest } = run;
+  return rest;
+}
+
+export function beginCommitting(run: BackupIn<"copying">, disks: readonly DiskProgress[]): BackupIn<"committing"> {
+  return { ...facts(run), state: "committing", set: run.set, disks };
+}
+
+export function succeedBackup(run: BackupIn<"committing">, now: number): BackupIn<"succeeded"> {
+  return {
+    ...facts(run),
+    state: "succeeded",
+    finishedAt: timestamp(now),
+    set: run.set,
+    restorePointId: run.set.pointId,
+    disks: run.disks,
+    cleanUp: "pending",
+  };
+}
+
+export function prepareRestore(run: RestoreIn<"queued">, now: number): RestoreIn<"preparing"> {
+  return { ...restoreFacts(run), startedAt: run.startedAt ?? timestamp(now), state: "preparing" };
+}
+
+export function copyRestore(run: RestoreIn<"preparing">, windows: number): RestoreIn<"copying"> {
+  return { ...restoreFacts(run), state: "copying", progress: { windows, windowsDone: 0 } };
+}
+
+export function finishingRestore(run: RestoreIn<"copying">): RestoreIn<"finishing"> {
+  const { windows } = run.progress;
+  return { ...restoreFacts(run), state: "finishing", progress: { windows, windowsDone: windows } };
+}
+
+export function succeedRestore(run: RestoreIn<"finishing">, now: number): RestoreIn<"succeeded"> {
+  const disks = run.disks.map((disk) => ({ ...disk, restoredBytes: disk.sizeBytes }));
+  return { ...restoreFacts(run), disks, state: "succeeded", finishedAt: timestamp(now), cleanUp: "pending" };
+}
+
+export function endRun(run: ActiveRun, state: "failed" | "cancelled", error: ErrorRecord, now: number): EndedRun {
+  const end = { state, finishedAt: timestamp(now), error, cleanUp: "pending" } as const;
+  if (run.kind === "restore") return { ...restoreFacts(run), ...end };
+  switch (run.state) {
+    case "queued":
+      return { ...facts(run), ...end, disks: [] };
+    case "snapshotting":
+      return { ...facts(run), ...end, disks: [], ...(run.freeze === undefined ? {} : { freeze: run.freeze }) };
+    case "copying":
+      return {
+        ...facts(run),
+        ...end,
+        set: run.set,
+        disks: run.disks,
+        ...(run.freeze === undefined ? {} : { freeze: run.freeze }),
+      };
+    case "committing":
+      return { ...facts(run), ...end, set: run.set, disks: run.disks };
+    default:
+      return run satisfies never;
+  }
+}
+
+export function requestCancel(run: ActiveRun, now: number): ActiveRun {
+  return run.cancelRequestedAt === undefined ? { ...run, cancelRequestedAt: timestamp(now) } : run;
+}
+
+export function cleanedUp(run: EndedRun): EndedRun {
+  return { ...run, cleanUp: "done" };
+}
+
+/** The attempt that a run is at, or was at last; undefined before its first. */
+export function currentAttempt(run: BackupRun): AttemptId | undefined {
+  return run.attempt === 0 ? undefined : attemptId(run.runId, run.attempt);
+}
+
+/** When an attempt that gives no sign counts as dead. */
+export function leaseMs(stepBudgetMs: number): number {
+  return 2 * stepBudgetMs;
+}
+
+/** A lease that ends later than any lease given now could was given by a clock that was ahead: it counts for nothing. */
+export function leaseHolds(leaseUntil: Timestamp, now: number, stepBudgetMs: number): boolean {
+  const at = timestamp(now);
+  return leaseUntil > at && leaseUntil <= addMs(at, leaseMs(stepBudgetMs) + 60_000);
+}

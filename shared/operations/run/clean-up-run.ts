@@ -1,0 +1,104 @@
+/**
+ * Removes the traces of an ended run: a frozen guest, the claim on its VM, snapshots, unfinished targets, work blobs. Each part may
+ * run twice; the row says `done` only after all of them, and the reconciler goes on where a death left some.
+ */
+import { FarsideError, hasCode } from "../../core/errors.ts";
+import { attemptId } from "../../core/ids.ts";
+import { runEvents } from "../../core/run-events.ts";
+import type { BackupIn, EndedRun, RestoreIn } from "../../core/run-transitions.ts";
+import { cleanedUp, isActive } from "../../core/run-transitions.ts";
+import type { Freeze } from "../../core/run.ts";
+import { clockToleranceMs } from "../../core/schedule-slots.ts";
+import { epochMs } from "../../core/timestamp.ts";
+import type { Context } from "../context.ts";
+import { deleteWork } from "../vault/work-blobs.ts";
+import { changeRun } from "./change-run.ts";
+import { releaseVm } from "./claim-vm.ts";
+import { recordEvent } from "./record-event.ts";
+import { removeSnapshots } from "./remove-snapshots.ts";
+
+/** What fails here is left to the reconciler: the run has ended all the same. */
+export async function tryCleanUp(context: Context, run: EndedRun, signal: AbortSignal): Promise<boolean> {
+  try {
+    await cleanUpRun(context, run, signal);
+    return true;
+  } catch (error) {
+    context.log.log("warning", "clean-up-left", { runId: run.runId, error: String(error) });
+    return false;
+  }
+}
+
+export async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<void> {
+  // Here and not beside the change of state: with the row's own instant it is one event, however often this runs.
+  await recordEnd(context, run, signal);
+  if (run.kind === "backup") await cleanUpBackup(context, run, signal);
+  else await cleanUpRestore(context, run, signal);
+  await deleteWork(await context.vault(signal), run.runId, signal);
+  await changeRun(
+    context,
+    run.runId,
+    (now) => (isActive(now) || now.cleanUp === "done" ? undefined : cleanedUp(now)),
+    signal,
+  );
+}
+
+async function cleanUpBackup(
+  context: Context,
+  run: BackupIn<"succeeded" | "failed" | "cancelled">,
+  signal: AbortSignal,
+): Promise<void> {
+  if (run.state !== "succeeded" && run.freeze !== undefined) {
+    await thawOf(context, run.freeze, attemptId(run.runId, run.attempt), signal);
+  }
+  await releaseVm(context, run.vmId, run.runId, signal);
+  await removeSnapshots(context, run, signal);
+}
+
+async function cleanUpRestore(
+  context: Context,
+  run: RestoreIn<"succeeded" | "failed" | "cancelled">,
+  signal: AbortSignal,
+): Promise<void> {
+  if (run.state === "succeeded") return;
+  for (const { name, sizeBytes, url } of run.disks) {
+    await context.target.discard({ name, sizeBytes, url }, run.runId, signal);
+  }
+}
+
+/** Thaws what a dead attempt may have left frozen. Throws while the guest does not answer and its own time limit has not passed. */
+export async function thawOf(context: Context, freeze: Freeze, token: string, signal: AbortSignal): Promise<void> {
+  try {
+    await context.guest.thaw(freeze.guestUrl, token, signal);
+  } catch (error) {
+    if (!(error instanceof FarsideError)) throw error;
+    const elapsedMs = context.clock.now() - epochMs(freeze.requestedAt);
+    // An instant ahead of us was written by a clock that was: the limit has passed as far as anybody can tell.
+    const passed = elapsedMs > freeze.ttlSeconds * 1000 || elapsedMs < -clockToleranceMs;
+    if (!passed && hasCode(error, "guest-failed", "unavailable", "throttled")) throw error;
+  }
+}
+
+async function recordEnd(context: Context, run: EndedRun, signal: AbortSignal): Promise<void> {
+  const { runId, finishedAt: at, vm } = run;
+  const facts = { runId, at, fields: { vm } };
+  switch (run.state) {
+    case "succeeded":
+      return recordEvent(context, { ...facts, name: runEvents.succeeded, message: "The run succeeded." }, signal);
+    case "failed":
+      return recordEvent(
+        context,
+        {
+          ...facts,
+          name: runEvents.failed,
+          message: run.error.message,
+          level: "error",
+          fields: { vm, code: run.error.code },
+        },
+        signal,
+      );
+    case "cancelled":
+      return recordEvent(context, { ...facts, name: runEvents.cancelled, message: run.error.message }, signal);
+    default:
+      return run satisfies never;
+  }
+}

@@ -1,0 +1,147 @@
+import { z } from "zod";
+import type {
+  BackupRun,
+  BackupTrigger,
+  Freeze,
+  RestoreDisk,
+  RestoreRun,
+  RestoreTarget,
+  Run,
+  RunEvent,
+  Waiting,
+} from "../../core/run.ts";
+import {
+  attemptId,
+  consistencyLevel,
+  count,
+  diskName,
+  errorRecord,
+  pointId,
+  policyName,
+  record,
+  runId,
+  timestamp,
+  variants,
+  vmId,
+  vmName,
+} from "./schema.ts";
+import { diskProgress, snapshotSet, windowProgress } from "./snapshot-set.ts";
+
+type BackupIn<State extends BackupRun["state"]> = Extract<BackupRun, { readonly state: State }>;
+type RestoreIn<State extends RestoreRun["state"]> = Extract<RestoreRun, { readonly state: State }>;
+
+const cleanUp = z.enum(["pending", "done"]);
+const failedOrCancelled = z.enum(["failed", "cancelled"]);
+
+const trigger = variants<BackupTrigger>("kind", [
+  record<Extract<BackupTrigger, { kind: "schedule" }>>({
+    kind: z.literal("schedule"),
+    policy: policyName,
+    slot: timestamp,
+  }),
+  record<Extract<BackupTrigger, { kind: "on-demand" }>>({ kind: z.literal("on-demand") }),
+]);
+
+const waiting = record<Waiting>({ condition: z.string(), tries: count });
+const freeze = record<Freeze>({ guestUrl: z.string(), requestedAt: timestamp, ttlSeconds: count });
+
+const runFacts = { runId, vm: vmName, vmId, createdAt: timestamp, cancelRequestedAt: timestamp.exactOptional() };
+
+const backupFacts = {
+  ...runFacts,
+  kind: z.literal("backup"),
+  trigger,
+  policy: policyName,
+  wanted: consistencyLevel,
+  least: consistencyLevel,
+  retryUntil: timestamp,
+  attempt: count,
+  startedAt: timestamp.exactOptional(),
+};
+
+const backupRun = variants<BackupRun>("state", [
+  record<BackupIn<"queued">>({
+    ...backupFacts,
+    state: z.literal("queued"),
+    notBefore: timestamp,
+    waiting: waiting.exactOptional(),
+  }),
+  record<BackupIn<"snapshotting">>({
+    ...backupFacts,
+    state: z.literal("snapshotting"),
+    leaseUntil: timestamp,
+    attemptId,
+    waited: waiting.exactOptional(),
+    freeze: freeze.exactOptional(),
+  }),
+  record<BackupIn<"copying">>({
+    ...backupFacts,
+    state: z.literal("copying"),
+    set: snapshotSet,
+    freeze: freeze.exactOptional(),
+    progress: windowProgress.exactOptional(),
+    disks: z.array(diskProgress),
+  }),
+  record<BackupIn<"committing">>({
+    ...backupFacts,
+    state: z.literal("committing"),
+    set: snapshotSet,
+    disks: z.array(diskProgress),
+  }),
+  record<BackupIn<"succeeded">>({
+    ...backupFacts,
+    state: z.literal("succeeded"),
+    finishedAt: timestamp,
+    set: snapshotSet,
+    restorePointId: pointId,
+    disks: z.array(diskProgress),
+    cleanUp,
+  }),
+  record<BackupIn<"failed" | "cancelled">>({
+    ...backupFacts,
+    state: failedOrCancelled,
+    finishedAt: timestamp,
+    error: errorRecord,
+    set: snapshotSet.exactOptional(),
+    disks: z.array(diskProgress),
+    freeze: freeze.exactOptional(),
+    cleanUp,
+  }),
+]);
+
+const restoreTarget = record<RestoreTarget>({ kind: z.literal("container"), url: z.string() });
+const restoreDisk = record<RestoreDisk>({ name: diskName, sizeBytes: count, url: z.string(), restoredBytes: count });
+
+const restoreFacts = {
+  ...runFacts,
+  kind: z.literal("restore"),
+  pointId,
+  target: restoreTarget,
+  disks: z.array(restoreDisk),
+  startedAt: timestamp.exactOptional(),
+};
+
+const restoreRun = variants<RestoreRun>("state", [
+  record<RestoreIn<"queued">>({ ...restoreFacts, state: z.literal("queued") }),
+  record<RestoreIn<"preparing">>({ ...restoreFacts, state: z.literal("preparing") }),
+  record<RestoreIn<"copying">>({ ...restoreFacts, state: z.literal("copying"), progress: windowProgress }),
+  record<RestoreIn<"finishing">>({ ...restoreFacts, state: z.literal("finishing"), progress: windowProgress }),
+  record<RestoreIn<"succeeded">>({ ...restoreFacts, state: z.literal("succeeded"), finishedAt: timestamp, cleanUp }),
+  record<RestoreIn<"failed" | "cancelled">>({
+    ...restoreFacts,
+    state: failedOrCancelled,
+    finishedAt: timestamp,
+    error: errorRecord,
+    cleanUp,
+  }),
+]);
+
+export const runRow = variants<Run>("kind", [backupRun, restoreRun]);
+
+export const runEventRow = record<RunEvent>({
+  runId,
+  at: timestamp,
+  name: z.string(),
+  message: z.string(),
+  fields: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+});

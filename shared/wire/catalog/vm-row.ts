@@ -1,0 +1,49 @@
+import { z } from "zod";
+import type { PageBlobDisk, PageBlobSource, ProtectedVm, VmSource, VmState } from "../../core/vm.ts";
+import {
+  count,
+  diskName,
+  diskRole,
+  pointId,
+  policyName,
+  record,
+  runId,
+  timestamp,
+  variants,
+  vmId,
+  vmName,
+} from "./schema.ts";
+
+const pageBlobDisk = record<PageBlobDisk>({
+  name: diskName,
+  url: z.string(),
+  lun: count.exactOptional(),
+  role: diskRole,
+});
+
+const pageBlobSource = record<PageBlobSource>({
+  kind: z.literal("page-blob"),
+  disks: z.array(pageBlobDisk),
+  guestUrl: z.string().exactOptional(),
+  powerState: z.enum(["running", "stopped"]).exactOptional(),
+});
+
+export const vmRow = record<ProtectedVm>({
+  name: vmName,
+  vmId,
+  policy: policyName,
+  source: variants<VmSource>("kind", [pageBlobSource]),
+  osType: z.enum(["linux", "windows"]).exactOptional(),
+  osVersion: z.string().exactOptional(),
+  role: z.literal("domain-controller").exactOptional(),
+  protectedAt: timestamp,
+  updatedAt: timestamp,
+});
+
+export const vmStateRow = record<VmState>({
+  vmId,
+  activeRunId: runId.exactOptional(),
+  lastRunId: runId.exactOptional(),
+  lastPointId: pointId.exactOptional(),
+  lastPointAt: timestamp.exactOptional(),
+});

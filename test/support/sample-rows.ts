@@ -1,0 +1,243 @@
+/** One value of each catalog row, every optional property given, for tests. */
+import {
+  attemptId,
+  parseDiskName,
+  parsePointId,
+  parsePolicyName,
+  parseRunId,
+  parseVmId,
+  parseVmName,
+  type RunId,
+} from "../../shared/core/ids.ts";
+import type { Policy } from "../../shared/core/policy.ts";
+import type { RestorePoint } from "../../shared/core/restore-point.ts";
+import type { BackupRun, DiskProgress, RestoreRun, RunEvent, SnapshotSet } from "../../shared/core/run.ts";
+import { timestamp } from "../../shared/core/timestamp.ts";
+import { ulid } from "../../shared/core/ulid.ts";
+import type { ObjectId } from "../../shared/core/vault/manifest.ts";
+import type { ProtectedVm, VmState } from "../../shared/core/vm.ts";
+
+export const sampleEpochMs = Date.UTC(2026, 10, 21, 8, 30);
+const at = timestamp(sampleEpochMs);
+
+/** The n-th run, one second after the one before. */
+export function sampleRunId(n: number): RunId {
+  return parseRunId(ulid(sampleEpochMs + n * 1000, new Uint8Array(10).fill(n % 256)));
+}
+
+export const samplePointId = (n: number) => parsePointId(sampleRunId(n));
+
+export const samplePolicy: Policy = {
+  name: parsePolicyName("nightly"),
+  schedule: { cron: "30 2 * * *", timeZone: "Europe/Berlin", jitterSeconds: 600 },
+  retention: { keepLast: 3, keepHourly: 24, keepDaily: 7, keepWeekly: 5, keepMonthly: 12, keepYearly: 2 },
+  consistency: { wanted: "application", least: "crash" },
+  rpoSeconds: 86_400,
+  retryWindowSeconds: 7200,
+  freezeTtlSeconds: 30,
+  pauseReplication: false,
+  usnRollback: "warn",
+  createdAt: at,
+  updatedAt: at,
+};
+
+export const sampleVm: ProtectedVm = {
+  name: parseVmName("Web_01.example"),
+  vmId: parseVmId("web-01-example-0123abcd"),
+  policy: samplePolicy.name,
+  source: {
+    kind: "page-blob",
+    disks: [{ name: parseDiskName("os"), url: "https://a.blob.core.windows.net/vhds/os.vhd", lun: 0, role: "os" }],
+    guestUrl: "http://10.0.0.4:8080",
+    powerState: "running",
+  },
+  osType: "windows",
+  osVersion: "2008 R2",
+  role: "domain-controller",
+  protectedAt: at,
+  updatedAt: at,
+};
+
+export const sampleVmState: VmState = {
+  vmId: sampleVm.vmId,
+  activeRunId: sampleRunId(2),
+  lastRunId: sampleRunId(1),
+  lastPointId: samplePointId(1),
+  lastPointAt: at,
+};
+
+export const sampleSet: SnapshotSet = {
+  attemptId: attemptId(sampleRunId(1), 1),
+  pointId: samplePointId(1),
+  source: "page-blob",
+  configuration: "c0".repeat(32) as ObjectId,
+  sessionStartedAt: at,
+  snapshotAt: at,
+  consistency: {
+    requested: "application",
+    achieved: "filesystem",
+    frozenAt: at,
+    thawedAt: at,
+    skewMs: 12,
+    note: "ünïcödé 💾",
+  },
+  safety: { usnRollbackRisk: true, note: "A domain controller without VM-GenerationID." },
+  snapshots: [
+    {
+      disk: parseDiskName("os"),
+      lun: 0,
+      role: "os",
+      sizeBytes: 1 << 30,
+      logicalSectorSize: 512,
+      identity: "x",
+      snapshotAt: at,
+      reference: { account: "a", snapshot: "2026-11-21T08:30:00.0000000Z" },
+    },
+  ],
+  parentPointId: samplePointId(0),
+};
+
+export const sampleProgress: DiskProgress = {
+  name: parseDiskName("os"),
+  sizeBytes: 1 << 30,
+  mode: "incremental",
+  method: "diff",
+  changedBytes: 4096,
+  readBytes: 1 << 20,
+  newChunks: 1,
+  newBytes: 1 << 20,
+  storedBytes: 1234,
+};
+
+export function sampleRun(n: number, facts: Partial<Pick<BackupRun, "vm" | "vmId">> = {}) {
+  return {
+    runId: sampleRunId(n),
+    vm: sampleVm.name,
+    vmId: sampleVm.vmId,
+    createdAt: timestamp(sampleEpochMs + n * 1000),
+    cancelRequestedAt: at,
+    kind: "backup",
+    trigger: { kind: "schedule", policy: samplePolicy.name, slot: at },
+    policy: samplePolicy.name,
+    wanted: "application",
+    least: "crash",
+    retryUntil: at,
+    attempt: 1,
+    startedAt: at,
+    ...facts,
+  } as const;
+}
+
+/** A backup run in each of its states. */
+export function sampleBackupRuns(first: number): readonly BackupRun[] {
+  const disks = [sampleProgress];
+  const freeze = { guestUrl: "http://10.0.0.4", requestedAt: at, ttlSeconds: 30 };
+  return [
+    { ...sampleRun(first), state: "queued", notBefore: at, waiting: { condition: "provisioning", tries: 2 } },
+    {
+      ...sampleRun(first + 1),
+      state: "snapshotting",
+      leaseUntil: at,
+      attemptId: attemptId(sampleRunId(first + 1), 1),
+      freeze,
+    },
+    { ...sampleRun(first + 2), state: "copying", set: sampleSet, progress: { windows: 3, windowsDone: 1 }, disks },
+    { ...sampleRun(first + 3), state: "committing", set: sampleSet, disks },
+    {
+      ...sampleRun(first + 4),
+      state: "succeeded",
+      finishedAt: at,
+      set: sampleSet,
+      restorePointId: samplePointId(1),
+      disks,
+      cleanUp: "pending",
+    },
+    {
+      ...sampleRun(first + 5),
+      state: "failed",
+      finishedAt: at,
+      error: { code: "guest-failed", message: "It did not answer.", details: { tries: 3 } },
+      set: sampleSet,
+      disks,
+      freeze,
+      cleanUp: "done",
+    },
+    {
+      ...sampleRun(first + 6),
+      state: "cancelled",
+      finishedAt: at,
+      error: { code: "cancelled", message: "By request." },
+      disks: [],
+      cleanUp: "done",
+    },
+  ];
+}
+
+/** A restore run in each of its states. */
+export function sampleRestoreRuns(first: number): readonly RestoreRun[] {
+  const facts = (n: number) =>
+    ({
+      runId: sampleRunId(n),
+      vm: sampleVm.name,
+      vmId: sampleVm.vmId,
+      createdAt: at,
+      kind: "restore",
+      pointId: samplePointId(1),
+      target: { kind: "container", url: "https://b.blob.core.windows.net/restored" },
+      disks: [{ name: parseDiskName("os"), sizeBytes: 1 << 30, url: "https://b/os.vhd", restoredBytes: 512 }],
+      startedAt: at,
+    }) as const;
+  const progress = { windows: 2, windowsDone: 2 };
+  return [
+    { ...facts(first), state: "queued" },
+    { ...facts(first + 1), state: "preparing" },
+    { ...facts(first + 2), state: "copying", progress },
+    { ...facts(first + 3), state: "finishing", progress },
+    { ...facts(first + 4), state: "succeeded", finishedAt: at, cleanUp: "done" },
+    {
+      ...facts(first + 5),
+      state: "failed",
+      finishedAt: at,
+      error: { code: "internal", message: "x" },
+      cleanUp: "pending",
+    },
+  ];
+}
+
+export function sampleEvent(runId: RunId, n: number): RunEvent {
+  return {
+    runId,
+    at: timestamp(sampleEpochMs + n * 1000),
+    name: "copy-started",
+    message: `Event ${n}`,
+    fields: { n, big: true, text: "a/b#c?" },
+  };
+}
+
+export function samplePoint(n: number): RestorePoint {
+  return {
+    pointId: samplePointId(n),
+    vmId: sampleVm.vmId,
+    vm: sampleVm.name,
+    runId: sampleRunId(n),
+    parentPointId: samplePointId(0),
+    trigger: "schedule",
+    policy: samplePolicy.name,
+    snapshotAt: at,
+    committedAt: at,
+    consistency: sampleSet.consistency,
+    safety: sampleSet.safety,
+    disks: [
+      {
+        name: parseDiskName("os"),
+        lun: 0,
+        role: "os",
+        sizeBytes: 1 << 30,
+        mode: "full",
+        changedBytes: 1,
+        newChunks: 1,
+        storedBytes: 1,
+      },
+    ],
+  };
+}
