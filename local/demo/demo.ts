@@ -52,7 +52,10 @@ interface CapturedPoint {
 export async function runDemo(options: DemoOptions): Promise<number> {
   const { keep, print, signal, sizeMiB = defaultSizeMiB } = options;
   if (sizeMiB < leastSizeMiB || sizeMiB % 4 !== 0) {
-    throw new FarsideError("bad-input", `The size ${sizeMiB} cannot be used: give a multiple of 4 from ${leastSizeMiB} MiB on.`);
+    throw new FarsideError(
+      "bad-input",
+      `The size ${sizeMiB} cannot be used: give a multiple of 4 from ${leastSizeMiB} MiB on.`,
+    );
   }
   const folder = await mkdtemp(join(tmpdir(), "farside-demo-"));
   print(`Everything stays in ${folder}${keep ? "" : ", which is removed at the end"}.`);
@@ -157,18 +160,18 @@ class Demo {
     await handle.close();
     const urls = { os: "", "data-a": "", "data-b": "" };
     for (const name of diskNames) {
-      const [program, ...first] = this.#options.cli;
       const args = [
-        ...first,
         "disk",
         "import",
         name === "os" ? osImage : dataImage,
         name,
         "--data",
-        this.#data,
+        this.#stack.dataFolder,
         "--json",
       ];
-      const { stdout } = await promisify(execFile)(program, args);
+      const { stdout } = await promisify(execFile)(join(findAppFolder(), "farside"), args, {
+        signal: this.#scene.signal,
+      });
       urls[name] = (JSON.parse(stdout) as { url: string }).url;
     }
     return urls;
