@@ -3,6 +3,9 @@ import type { PageBlobClient } from "@azure/storage-blob";
 import { FarsideError } from "../../core/errors.ts";
 import { diskBytesOf, vhdFooterBytes } from "../../core/vhd.ts";
 import { storageCall } from "./storage-call.ts";
+import { storageFault } from "./storage-errors.ts";
+
+const bodyBreaks = 2;
 
 export interface PageBlobFacts {
   /** With the footer, where there is one. */
@@ -44,7 +47,10 @@ export async function diskSizeBytes(
   return diskBytesOf(blobBytes, await readPages(client, blobBytes - vhdFooterBytes, vhdFooterBytes, what, signal));
 }
 
-/** One request; a body that breaks off is asked for again from where it broke, three times. */
+/**
+ * One request of any length. A body that breaks off is gone on with from where it broke, twice: the SDK does so only where a
+ * body ends early, and takes a connection that breaks in the middle for an abort by the caller.
+ */
 export async function readPages(
   client: PageBlobClient,
   offset: number,
@@ -53,15 +59,21 @@ export async function readPages(
   signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const content = new Uint8Array(length);
-  if (length === 0) return content;
-  await storageCall(`read ${what}`, signal, (abortSignal) =>
-    client.downloadToBuffer(Buffer.from(content.buffer), offset, length, {
-      abortSignal,
-      // The whole in one request, which is also what the emulator likes best (it reads up to 4 MiB twice).
-      blockSize: length,
-      concurrency: 1,
-      maxRetryRequestsPerBlock: 3,
-    }),
-  );
+  let got = 0;
+  await storageCall(`read ${what}`, signal, async (abortSignal) => {
+    for (let broken = 0; got < length;) {
+      try {
+        const { readableStreamBody } = await client.download(offset + got, length - got, { abortSignal });
+        if (readableStreamBody === undefined) throw new Error("no body");
+        for await (const piece of readableStreamBody as AsyncIterable<Buffer>) {
+          content.set(piece, got);
+          got += piece.length;
+        }
+      } catch (error) {
+        if (abortSignal.aborted || storageFault(error) !== undefined || broken === bodyBreaks) throw error;
+        broken++;
+      }
+    }
+  });
   return content;
 }

@@ -109,12 +109,13 @@ export class PageBlobSource implements DiskSource {
 
   async removeSnapshot(reference: Reference, signal: AbortSignal): Promise<void> {
     const { client, what } = this.#open(reference);
-    await storageCall(`remove ${what}`, signal, (abortSignal) => client.deleteIfExists({ abortSignal }));
+    await storageCall(`remove ${what}`, signal, (abortSignal) => unlessAbsent(client.delete({ abortSignal })));
   }
 
   async snapshotExists(reference: Reference, signal: AbortSignal): Promise<boolean> {
     const { client, what } = this.#open(reference);
-    return storageCall(`look for ${what}`, signal, (abortSignal) => client.exists({ abortSignal }));
+    const look = (abortSignal: AbortSignal) => unlessAbsent(client.getProperties({ abortSignal }));
+    return (await storageCall(`look for ${what}`, signal, look)) !== undefined;
   }
 
   accountOf(reference: Reference): string {
@@ -275,6 +276,16 @@ export class PageBlobSource implements DiskSource {
 
   #name(place: BlobPlace): string {
     return `the page blob ${this.#accounts.urlOf(place)}`;
+  }
+}
+
+/** Undefined where the service itself said that there is no such blob; the SDK's own `…IfExists` believe any 404. */
+async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isAnswer(error, "BlobNotFound", "ContainerNotFound")) return undefined;
+    throw error;
   }
 }
 
