@@ -1,3 +1,4 @@
+import { restorePointOf } from "../../shared/core/restore-point.ts";
 import type { Defect } from "../../shared/core/vault/corrupt.ts";
 import type { Manifest } from "../../shared/core/vault/manifest.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
@@ -92,19 +93,5 @@ export async function showPoint(verb: Verb, vm: string, id: string): Promise<voi
 }
 
 function viewOf(manifest: Manifest): RestorePointView {
-  const { vmName, disks, ...facts } = manifest;
-  return restorePointView({
-    ...facts,
-    vm: vmName,
-    disks: disks.map(({ name, lun, role, sizeBytes, mode, changedBytes, newChunks, storedBytes }) => ({
-      name,
-      ...(lun === undefined ? {} : { lun }),
-      role,
-      sizeBytes,
-      mode,
-      changedBytes,
-      newChunks,
-      storedBytes,
-    })),
-  });
+  return restorePointView(restorePointOf(manifest));
 }
