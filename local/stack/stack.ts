@@ -25,7 +25,7 @@ import { FarsideError, hasCode } from "../../shared/core/errors.ts";
 import type { Azurite } from "../azurite/azurite-process.ts";
 import { startAzurite } from "../azurite/azurite-process.ts";
 import { commandLineOf } from "../azurite/running-process.ts";
-import type { Host, HostTimings } from "../host/host.ts";
+import type { Host, HostTimings } from "../host/host-options.ts";
 import { startHost } from "../host/host.ts";
 import { newKey } from "../host/keys.ts";
 import type { LogSink } from "../host/log.ts";

@@ -19,6 +19,7 @@ import { diskPlanPath, planPath, progressPath, resultPath } from "./backup/work-
 import type { Context } from "./context.ts";
 import { changeRun } from "./run/change-run.ts";
 import { cancelledByRequest, endingOnFinalErrors, endRun } from "./run/end-run.ts";
+import { postponeIfThrottled } from "./run/postpone.ts";
 import type { StepOutcome } from "./step-outcome.ts";
 import { mapOrdered } from "./vault/map-ordered.ts";
 import { createObjectWriter } from "./vault/object-writer.ts";
@@ -41,7 +42,11 @@ export async function copyWindow(context: Context, input: CopyWindow, signal: Ab
   if (run === undefined || !isCopying(run, attemptId)) return late(run?.state);
   const mine = (now: typeof run | Parameters<typeof isCopying>[0]) => isCopying(now, attemptId);
   if (run.cancelRequestedAt !== undefined) return endRun(context, runId, cancelledByRequest, mine, signal);
-  return endingOnFinalErrors(context, runId, mine, signal, () => doWindow(context, run, input, signal));
+  return endingOnFinalErrors(context, runId, mine, signal, () =>
+    postponeIfThrottled(context, { kind: "copy-window", runId, attemptId, window: input.window }, signal, () =>
+      doWindow(context, run, input, signal),
+    ),
+  );
 }
 
 async function doWindow(
