@@ -32,7 +32,7 @@ export function problemOf(error: unknown): Problem {
   const { code, message, details } = errorRecord(error);
   const { httpStatus, title } = errorCodes[code];
   return {
-    ...details,
+    ...(code === "internal" ? {} : details),
     type: `${problemTypePrefix}${code}`,
     title,
     status: httpStatus,
