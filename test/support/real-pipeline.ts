@@ -12,7 +12,8 @@ import { StorageAccounts } from "../../shared/adapters/azure/storage-accounts.ts
 import { openContainer } from "../../shared/adapters/azure/storage-clients.ts";
 import { MemoryCatalog } from "../../shared/adapters/memory/memory-catalog.ts";
 import { MemoryTaskQueue } from "../../shared/adapters/memory/memory-task-queue.ts";
-import { cronCalendar, systemClock, systemRandom } from "../../shared/compose/system.ts";
+import { CronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
+import { systemClock, systemRandom } from "../../shared/compose/system.ts";
 import type { ConsistencyLevel } from "../../shared/core/consistency.ts";
 import { hasCode } from "../../shared/core/errors.ts";
 import type { RunId, VmName } from "../../shared/core/ids.ts";
@@ -65,7 +66,7 @@ const visibilityMs = 600_000;
 const never = new AbortController().signal;
 
 export async function createRealPipeline(options: RealPipelineOptions): Promise<RealPipeline> {
-  const [clock, random, calendar] = [systemClock(), systemRandom(), cronCalendar()];
+  const [clock, random, calendar] = [systemClock(), systemRandom(), new CronCalendar()];
   const accounts = await StorageAccounts.open(options.accounts);
   const container = await openContainer({
     kind: "connection-string",
