@@ -9,7 +9,11 @@ export class CronCalendar implements Calendar {
     try {
       new Intl.DateTimeFormat("en", { timeZone: schedule.timeZone });
     } catch (cause) {
-      throw new FarsideError("bad-input", `There is no time zone ${JSON.stringify(schedule.timeZone)}: give an IANA name such as Europe/Berlin.`, { cause });
+      throw new FarsideError(
+        "bad-input",
+        `There is no time zone ${JSON.stringify(schedule.timeZone)}: give an IANA name such as Europe/Berlin.`,
+        { cause },
+      );
     }
     let next: Date | null;
     try {
@@ -17,7 +21,8 @@ export class CronCalendar implements Calendar {
     } catch (cause) {
       throw new FarsideError("bad-input", `${JSON.stringify(schedule.cron)} is no schedule.`, { cause });
     }
-    if (next === null) throw new FarsideError("bad-input", `The schedule ${JSON.stringify(schedule.cron)} never fires.`);
+    if (next === null)
+      throw new FarsideError("bad-input", `The schedule ${JSON.stringify(schedule.cron)} never fires.`);
   }
 
   lastBetween(schedule: Schedule, after: Timestamp, upTo: Timestamp): Timestamp | undefined {
