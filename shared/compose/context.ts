@@ -1,4 +1,6 @@
 /** Config → the context that every operation works with. Touches no network. */
+import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
+import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
 import { StorageAccounts } from "../adapters/azure/storage-accounts.ts";
 import type { StorageConnection } from "../adapters/azure/storage-connection.ts";
 import { PageBlobSource } from "../adapters/azure/page-blob-source.ts";
@@ -27,8 +29,8 @@ export async function createContext(config: Config): Promise<Context> {
     tasks: new StorageTaskQueue(connection),
     // One kind for now; another joins here.
     source: () => pageBlobs,
-    guest: undefined as never,
-    target: undefined as never,
+    guest: new HttpGuestAgent(),
+    target: new PageBlobTarget(accounts),
     vault: createVaultOpener(config, random),
     limits: config.limits,
     tool: { name: "farside", version: farsideVersion },

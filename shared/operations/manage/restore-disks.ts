@@ -85,7 +85,7 @@ async function restoreDisk(
   try {
     for await (const piece of readDisk(vault, disk, {}, signal)) {
       if (piece.kind === "data") {
-        await target.write(place, piece.offset, piece.content, signal);
+        await target.write(place, input.runId, piece.offset, piece.content, signal);
         writtenBytes += piece.length;
       }
       reached = piece.offset + piece.length;
