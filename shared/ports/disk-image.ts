@@ -4,7 +4,7 @@ import type { ByteRange } from "./disk-source.ts";
 export interface DiskImage {
   readonly sizeBytes: number;
   /** Ranges that may hold something other than zeros, in order, not overlapping. */
-  dataRanges(signal: AbortSignal): AsyncIterable<ByteRange>;
+  extents(signal: AbortSignal): AsyncIterable<ByteRange>;
   /** Never gives fewer bytes than asked for. */
   read(offset: number, length: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
 }

@@ -1,7 +1,7 @@
 /** The app on memory adapters, and its HTTP functions called as the host calls them: route, key checks aside, and all. */
 import { HttpRequest, InvocationContext, type HttpResponseInit } from "@azure/functions";
 import { endpoints } from "../../functions/register.ts";
-import { CronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
+import { cronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
 import { MemoryCatalog } from "../../shared/adapters/memory/memory-catalog.ts";
 import { MemoryTaskQueue } from "../../shared/adapters/memory/memory-task-queue.ts";
 import { MemoryVaultStore } from "../../shared/adapters/memory/memory-vault-store.ts";
@@ -50,7 +50,7 @@ export function createTestApp(): TestApp {
     clock,
     random,
     log: { log: () => undefined },
-    calendar: new CronCalendar(),
+    calendar: cronCalendar,
     catalog,
     tasks,
     source: () => sourceOf(disks),

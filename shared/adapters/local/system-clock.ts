@@ -1,20 +1,27 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Clock } from "../../ports/clock.ts";
 
-export class SystemClock implements Clock {
-  now(): number {
-    return Date.now();
-  }
+/** Longer timers of Node fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
 
-  monotonic(): number {
-    return performance.now();
-  }
-
-  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: async (ms, signal) => {
     signal.throwIfAborted();
-    await wait(ms, undefined, { signal }).catch((error: unknown) => {
-      signal.throwIfAborted();
-      throw error;
-    });
-  }
+    for (let left = ms; left > 0; left -= longestTimerMs) await nap(Math.min(left, longestTimerMs), signal);
+  },
+};
+
+function nap(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
 }

@@ -46,7 +46,7 @@ async function copy(target: DiskTarget, input: ImportDiskInput, signal: AbortSig
   const writes = new Set<Promise<void>>();
   let reached = 0;
   try {
-    for await (const { offset, length } of image.dataRanges(either)) {
+    for await (const { offset, length } of image.extents(either)) {
       input.onProgress(offset - reached);
       reached = offset;
       for (let at = offset; at < offset + length; at += stepBytes) {

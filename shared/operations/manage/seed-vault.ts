@@ -101,7 +101,7 @@ function emptySegment(image: DiskImage, chunkSizeBytes: number, segmentChunks: n
 /** The numbers of the chunks that may hold something, each once. */
 async function* dataChunks(image: DiskImage, chunkSizeBytes: number, signal: AbortSignal): AsyncGenerator<number> {
   let next = 0;
-  for await (const { offset, length } of image.dataRanges(signal)) {
+  for await (const { offset, length } of image.extents(signal)) {
     const last = Math.floor((offset + length - 1) / chunkSizeBytes);
     for (let number = Math.max(next, Math.floor(offset / chunkSizeBytes)); number <= last; number++) yield number;
     next = Math.max(next, last + 1);
