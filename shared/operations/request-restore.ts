@@ -1,14 +1,23 @@
-import { notBuilt } from "./not-built.ts";
-import type { DiskName, PointId } from "../core/ids.ts";
-import type { RestoreRun } from "../core/run.ts";
-import type { Timestamp } from "../core/timestamp.ts";
+/**
+ * A restore into a container, as a run. Works from the vault alone: the VM need not be protected any more, nor its source exist.
+ *
+ * Everything that can be refused is refused here, before a row, a message or a target exists.
+ */
+import { FarsideError } from "../core/errors.ts";
+import type { DiskName } from "../core/ids.ts";
+import { parseRunId, quote } from "../core/ids.ts";
+import { runEvents } from "../core/run-events.ts";
+import type { RestoreDisk, RestoreRun } from "../core/run.ts";
+import { timestamp } from "../core/timestamp.ts";
+import { ulid } from "../core/ulid.ts";
+import type { Manifest, ManifestDisk } from "../core/vault/manifest.ts";
 import type { Context } from "./context.ts";
+import { choosePoint, type PointChoice } from "./restore/choose-point.ts";
+import { idempotentRun } from "./run/idempotent-run.ts";
+import { recordEvent } from "./run/record-event.ts";
+import { findVm } from "./vault/find-vm.ts";
 
-export type PointChoice =
-  | { readonly kind: "latest" }
-  | { readonly kind: "point"; readonly pointId: PointId }
-  /** The newest restore point whose snapshots were taken at or before this instant. */
-  | { readonly kind: "at"; readonly at: Timestamp };
+export type { PointChoice } from "./restore/choose-point.ts";
 
 export interface RestoreRequest {
   /** A VM's name or its id in the vault; the VM need not be protected any more. */
@@ -19,7 +28,7 @@ export interface RestoreRequest {
   readonly targetUrl: string;
   /** Restore a point that is marked with the risk of USN rollback all the same. */
   readonly acceptUsnRollbackRisk?: boolean;
-  /** The same key for the same request gives the same run. */
+  /** The same key for the same VM gives the same run. */
   readonly idempotencyKey?: string;
 }
 
@@ -37,5 +46,75 @@ export async function requestRestore(
   input: RestoreRequest,
   signal: AbortSignal,
 ): Promise<RestoreRequested> {
-  return notBuilt(context, input, signal);
+  const vault = await context.vault(signal);
+  const vmId = await findVm(vault, input.vm, signal);
+  const request = { what: `restore|${vmId}`, key: input.idempotencyKey };
+  const before = await idempotentRun(context, request, undefined, signal);
+  if (before?.run?.kind === "restore") return repeat(context, before.run, signal);
+
+  const manifest = await choosePoint(vault, vmId, input.point, signal);
+  checkUsnRollback(manifest, input.acceptUsnRollbackRisk ?? false);
+  const chosen = chooseDisks(manifest, input.disks);
+  const fresh = before?.runId ?? parseRunId(ulid(context.clock.now(), context.random.bytes(10)));
+  const disks = chosen.map(({ name, sizeBytes }): RestoreDisk => {
+    return { name, sizeBytes, url: context.target.locate(input.targetUrl, name), restoredBytes: 0 };
+  });
+  await refuseTaken(context, disks, fresh, signal);
+
+  const runId = (await idempotentRun(context, request, fresh, signal))?.runId ?? fresh;
+  const run: RestoreRun = {
+    kind: "restore",
+    runId,
+    vm: manifest.vmName,
+    vmId,
+    createdAt: timestamp(context.clock.now()),
+    pointId: manifest.pointId,
+    target: { kind: "container", url: input.targetUrl },
+    disks,
+    state: "queued",
+  };
+  const inserted = await context.catalog.runs.insert(run, signal);
+  await context.tasks.send({ kind: "start-restore", runId }, 0, signal);
+  const message = `A restore of ${manifest.pointId} was requested.`;
+  const facts = { runId, at: run.createdAt, name: runEvents.requested, message, fields: { vm: run.vm } };
+  await recordEvent(context, facts, signal);
+  return { kind: inserted === "exists" ? "repeated" : "started", run };
+}
+
+/** The first request may have died before its message. */
+async function repeat(context: Context, run: RestoreRun, signal: AbortSignal): Promise<RestoreRequested> {
+  if (run.state === "queued") await context.tasks.send({ kind: "start-restore", runId: run.runId }, 0, signal);
+  return { kind: "repeated", run };
+}
+
+function checkUsnRollback(manifest: Manifest, accepted: boolean): void {
+  if (!manifest.safety.usnRollbackRisk || accepted) return;
+  const { pointId, vmId, safety } = manifest;
+  const note = safety.note ?? "Restoring it can cause USN rollback.";
+  const message = `The restore point ${pointId} of VM ${vmId} is marked: ${note} Choose another one, or accept the risk.`;
+  throw new FarsideError("refused", message, { details: { vmId, pointId, risk: "usn-rollback" } });
+}
+
+function chooseDisks(manifest: Manifest, names: readonly DiskName[] | undefined): readonly ManifestDisk[] {
+  if (names === undefined) return manifest.disks;
+  return Array.from(new Set(names), (name) => {
+    const disk = manifest.disks.find((one) => one.name === name);
+    if (disk !== undefined) return disk;
+    const known = manifest.disks.map((one) => one.name);
+    const message = `The restore point ${manifest.pointId} has no disk ${quote(name)}; it has ${known.join(", ")}.`;
+    throw new FarsideError("not-found", message, { details: { disk: name, disks: known } });
+  });
+}
+
+async function refuseTaken(
+  context: Context,
+  disks: readonly RestoreDisk[],
+  runId: RestoreRun["runId"],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const disk of disks) {
+    if (!(await context.target.isTaken(disk, runId, signal))) continue;
+    const message = `The target ${disk.url} exists already: remove it, or give another container.`;
+    throw new FarsideError("target-exists", message, { details: { url: disk.url } });
+  }
 }

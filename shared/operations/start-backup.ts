@@ -1,12 +1,112 @@
-import { notBuilt } from "./not-built.ts";
+/**
+ * Queue step: begins a backup run, and goes on with one that stopped before its windows were sent.
+ *
+ * 1. The claim decides: of two deliveries at once, one makes the attempt. The other looks again when the claim's lease is over.
+ * 2. An attempt that fails gives the run back to the queue, with its own delay: the queue's five deliveries are not spent on a VM
+ *    that is not ready.
+ */
 import type { RunId } from "../core/ids.ts";
-import type { StepOutcome } from "./step-outcome.ts";
+import { runEvents } from "../core/run-events.ts";
+import type { BackupIn } from "../core/run-transitions.ts";
+import { claimAttempt, leaseHolds, leaseMs } from "../core/run-transitions.ts";
+import { epochMs } from "../core/timestamp.ts";
+import type { Stored } from "../ports/catalog.ts";
+import type { BackupRun } from "../core/run.ts";
+import { planBackup } from "./backup/plan-backup.ts";
+import { recoverAttempt } from "./backup/recover-attempt.ts";
+import { dropAttempt, putBackRun } from "./backup/put-back.ts";
+import { takeSnapshots, type Taken } from "./backup/take-snapshots.ts";
+import { isCopying } from "./backup/windows.ts";
 import type { Context } from "./context.ts";
+import { cancelledByRequest, endingOnFinalErrors, endRun } from "./run/end-run.ts";
+import { recordEvent } from "./run/record-event.ts";
+import type { StepOutcome } from "./step-outcome.ts";
 
 export async function startBackup(
   context: Context,
   input: { readonly runId: RunId },
   signal: AbortSignal,
 ): Promise<StepOutcome> {
-  return notBuilt(context, input, signal);
+  const stored = await context.catalog.runs.get(input.runId, signal);
+  const run = stored?.value;
+  if (stored === undefined || run === undefined || run.kind !== "backup") return late("there is no such backup run");
+  switch (run.state) {
+    case "queued":
+      return beginAttempt(context, { value: run, etag: stored.etag }, signal);
+    case "snapshotting":
+      return lookLater(context, run, signal);
+    case "copying":
+      return plan(context, run, signal);
+    case "committing":
+    case "succeeded":
+    case "failed":
+    case "cancelled":
+      return late(`the run is ${run.state}`);
+    default:
+      return run satisfies never;
+  }
+}
+
+async function beginAttempt(
+  context: Context,
+  stored: Stored<BackupIn<"queued">>,
+  signal: AbortSignal,
+): Promise<StepOutcome> {
+  const { value: run } = stored;
+  const now = context.clock.now();
+  const queued = (row: { readonly state: string }): boolean => row.state === "queued";
+  if (run.cancelRequestedAt !== undefined) return endRun(context, run.runId, cancelledByRequest, queued, signal);
+  if (now > epochMs(run.retryUntil)) return endRun(context, run.runId, tooLate(run), queued, signal);
+  const claim = claimAttempt(run, now, leaseMs(context.limits.stepBudgetMs));
+  const claimed = await context.catalog.runs.replace(stored, claim, signal);
+  if (claimed === "conflict") return late("another delivery has claimed the attempt");
+  const message = `Attempt ${claim.attempt} began.`;
+  await recordEvent(
+    context,
+    { runId: run.runId, name: runEvents.attemptStarted, message, fields: { attempt: claim.attempt } },
+    signal,
+  );
+  let taken: Taken;
+  try {
+    taken = await takeSnapshots(context, claim, signal);
+  } catch (error) {
+    return putBackRun(context, claim, { kind: "error", error }, signal);
+  }
+  switch (taken.kind) {
+    case "taken":
+      return plan(context, taken.run, signal);
+    case "obstacle":
+      return putBackRun(context, claim, taken.obstacle, signal);
+    case "lost":
+      return dropAttempt(context, claim, signal);
+    default:
+      return taken satisfies never;
+  }
+}
+
+async function plan(context: Context, run: BackupIn<"copying">, signal: AbortSignal): Promise<StepOutcome> {
+  const mine = (now: BackupRun | Parameters<typeof isCopying>[0]) => isCopying(now, run.set.attemptId);
+  return endingOnFinalErrors(context, run.runId, mine, signal, () => planBackup(context, run, signal));
+}
+
+async function lookLater(context: Context, run: BackupIn<"snapshotting">, signal: AbortSignal): Promise<StepOutcome> {
+  const now = context.clock.now();
+  if (!leaseHolds(run.leaseUntil, now, context.limits.stepBudgetMs)) return recoverAttempt(context, run, signal);
+  const delayMs = epochMs(run.leaseUntil) - now + 1000;
+  await context.tasks.send({ kind: "start-backup", runId: run.runId }, delayMs, signal);
+  return late("another delivery is at work on it");
+}
+
+function tooLate(run: BackupIn<"queued">) {
+  const waited = run.waiting === undefined ? "" : ` It had waited for: ${run.waiting.condition}.`;
+  const message = `The run was not begun before its retry window ended at ${run.retryUntil}.${waited}`;
+  return { state: "failed", error: errorRecordOf(message, run.waiting?.condition) } as const;
+}
+
+function errorRecordOf(message: string, condition: string | undefined) {
+  return { code: "not-ready", message, ...(condition === undefined ? {} : { details: { condition } }) } as const;
+}
+
+function late(reason: string): StepOutcome {
+  return { kind: "late", reason };
 }

@@ -1,12 +1,106 @@
-import { notBuilt } from "./not-built.ts";
+/**
+ * Queue step: makes the targets of a restore, plans its windows, sends the first ones. Two deliveries at once do the same: targets are
+ * made once, and the plan follows from the disk indexes, which never change.
+ */
 import type { RunId } from "../core/ids.ts";
-import type { StepOutcome } from "./step-outcome.ts";
+import { quote } from "../core/ids.ts";
+import { FarsideError } from "../core/errors.ts";
+import { runEvents } from "../core/run-events.ts";
+import { restoreSpans } from "../core/restore-plan.ts";
+import type { RestoreIn } from "../core/run-transitions.ts";
+import { copyRestore, prepareRestore } from "../core/run-transitions.ts";
+import type { Manifest } from "../core/vault/manifest.ts";
+import type { RestorePlan } from "../wire/work/work-blob.ts";
 import type { Context } from "./context.ts";
+import { restorePlanPath } from "./restore/work-paths.ts";
+import { changeRun } from "./run/change-run.ts";
+import { cancelledByRequest, endingOnFinalErrors, endRun } from "./run/end-run.ts";
+import { recordEvent } from "./run/record-event.ts";
+import type { StepOutcome } from "./step-outcome.ts";
+import { readManifest } from "./vault/list-restore-points.ts";
+import type { OpenVault } from "./vault/open-vault.ts";
+import { readDiskIndex } from "./vault/read-disk.ts";
+import { createWork } from "./work.ts";
+
+type Preparing = RestoreIn<"queued" | "preparing">;
 
 export async function startRestore(
   context: Context,
   input: { readonly runId: RunId },
   signal: AbortSignal,
 ): Promise<StepOutcome> {
-  return notBuilt(context, input, signal);
+  const { runId } = input;
+  const run = (await context.catalog.runs.get(runId, signal))?.value;
+  if (run === undefined || !isPreparing(run)) return { kind: "late", reason: `the run is ${run?.state ?? "unknown"}` };
+  if (run.cancelRequestedAt !== undefined) return endRun(context, runId, cancelledByRequest, isPreparing, signal);
+  return endingOnFinalErrors(context, runId, isPreparing, signal, () => prepare(context, run, signal));
+}
+
+async function prepare(context: Context, run: Preparing, signal: AbortSignal): Promise<StepOutcome> {
+  const { runId } = run;
+  const begun = await changeRun(
+    context,
+    runId,
+    (now) => (now.kind === "restore" && now.state === "queued" ? prepareRestore(now, context.clock.now()) : undefined),
+    signal,
+  );
+  if (begun.kind === "refused" && begun.run?.state !== "preparing")
+    return { kind: "late", reason: "the run has moved on" };
+  const vault = await context.vault(signal);
+  const manifest = await readPoint(vault, run, signal);
+  for (const disk of run.disks) await context.target.prepare(disk, runId, signal);
+  const plan = await planWindows(context, vault, run, manifest, signal);
+  await createWork(vault, runId, "restorePlan", restorePlanPath, plan, signal);
+  const windows = plan.windows.length;
+  const changed = await changeRun(
+    context,
+    runId,
+    (now) =>
+      now.kind === "restore" && now.state === "preparing" && now.cancelRequestedAt === undefined
+        ? copyRestore(now, windows)
+        : undefined,
+    signal,
+  );
+  if (changed.kind === "refused") {
+    return changed.run?.cancelRequestedAt === undefined
+      ? { kind: "late", reason: "another delivery was faster" }
+      : endRun(context, runId, cancelledByRequest, isPreparing, signal);
+  }
+  const first = Array.from({ length: Math.min(windows, context.limits.windowsAhead) }, (_, window) => window);
+  for (const window of first) await context.tasks.send({ kind: "restore-window", runId, window }, 0, signal);
+  if (windows === 0) await context.tasks.send({ kind: "finish-restore", runId }, 0, signal);
+  const message = `${run.disks.length} targets stand ready; ${windows} windows are to be written.`;
+  await recordEvent(context, { runId, name: runEvents.targetsPrepared, message, fields: { windows } }, signal);
+  return { kind: "done" };
+}
+
+/** The point was there when it was asked for; it may have been damaged or expired since. */
+async function readPoint(vault: OpenVault, run: Preparing, signal: AbortSignal): Promise<Manifest> {
+  const found = await readManifest(vault, run.vmId, run.pointId, signal);
+  if (found.kind === "standing") return found.manifest;
+  throw new FarsideError("not-found", `The restore point ${run.pointId} of VM ${run.vmId} is gone.`, {
+    details: { vmId: run.vmId, pointId: run.pointId },
+  });
+}
+
+async function planWindows(
+  context: Context,
+  vault: OpenVault,
+  run: Preparing,
+  manifest: Manifest,
+  signal: AbortSignal,
+): Promise<RestorePlan> {
+  const windows: RestorePlan["windows"][number][] = [];
+  for (const [disk, { name }] of run.disks.entries()) {
+    const source = manifest.disks.find((one) => one.name === name);
+    if (source === undefined) throw new FarsideError("not-found", `The restore point has no disk ${quote(name)}.`);
+    const index = await readDiskIndex(vault, source, signal);
+    for (const span of restoreSpans(index, context.limits.windowBytes))
+      windows.push({ disk, index: source.index, ...span });
+  }
+  return { windows };
+}
+
+function isPreparing(run: { readonly state: string }): run is Preparing {
+  return (run.state === "queued" || run.state === "preparing") && "pointId" in run;
 }

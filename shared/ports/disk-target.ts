@@ -21,9 +21,11 @@ export interface DiskTarget {
   locate(containerUrl: string, disk: DiskName): string;
   /** Whether something stands there already that is not this run's own unfinished work. */
   isTaken(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<boolean>;
+  /** This run's own unfinished work is left as it is: another delivery may have written into it already. */
   prepare(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void>;
   /** `offset` and the length are multiples of 512, except at the end of a disk. */
   write(disk: TargetDisk, runId: RunId, offset: number, content: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** Done as well where this run has finished it before. */
   finish(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void>;
   /** Removes this run's unfinished work, and nothing else. */
   discard(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void>;

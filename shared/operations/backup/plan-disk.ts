@@ -1,7 +1,7 @@
 /** Finds out how one disk is copied and which segments its windows hold: the pure part is core/backup-plan.ts. */
 import type { FullReason } from "../../core/backup-plan.ts";
 import { fullReason, fullReasonTexts, groupWindows } from "../../core/backup-plan.ts";
-import { hasCode } from "../../core/errors.ts";
+import { FarsideError, hasCode } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
 import type { DiskMethod, DiskSnapshot } from "../../core/run.ts";
@@ -9,7 +9,7 @@ import type { DiskIndex } from "../../core/vault/disk-index.ts";
 import { segmentChunks } from "../../core/vault/limits.ts";
 import type { Manifest, ManifestDisk } from "../../core/vault/manifest.ts";
 import { zeroObjectId } from "../../core/vault/object-id.ts";
-import type { ChangedRange, DiskSource } from "../../ports/disk-source.ts";
+import type { ByteRange, ChangedRange, DiskSource } from "../../ports/disk-source.ts";
 import type { DiskPlan } from "../../wire/work/work-blob.ts";
 import type { Context } from "../context.ts";
 import { recordEvent } from "../run/record-event.ts";
@@ -47,7 +47,16 @@ export async function planDisk(
     const account = { runId: run.runId, reference: snapshot.reference };
     if (await believesDiff(context, source, account, signal)) method = "diff";
   }
-  let segments = await listSegments(context, facts, base, method, signal);
+  let segments: Awaited<ReturnType<typeof listSegments>>;
+  try {
+    segments = await listSegments(context, facts, base, method, signal);
+  } catch (error) {
+    if (method !== "diff" || !(error instanceof FarsideError) || error.advice === "retry") throw error;
+    // A service that knows both snapshots and gives no list of changes (a disk that was overwritten whole, say).
+    context.log.log("warning", "diff-refused", { runId: run.runId, disk: snapshot.disk, error: error.message });
+    method = "compare";
+    segments = await listSegments(context, facts, base, method, signal);
+  }
   if (segments === "unfinished") return segments;
   if (method === "diff" && base.kind === "parent") {
     const parent = { index: base.index, snapshot: base.disk.snapshot };
@@ -111,7 +120,7 @@ async function listSegments(
   const before = await readWork(vault, run.runId, "listingProgress", path, signal);
   const segments = new Map<number, number>(before?.segments ?? []);
   const window = { fromByte: before?.fromByte ?? 0, toByte: snapshot.sizeBytes };
-  const ranges =
+  const ranges: AsyncIterable<ByteRange | ChangedRange> =
     method === "diff" && base.kind === "parent"
       ? source.changedRanges(snapshot.reference, base.disk.snapshot, window, signal)
       : source.allocatedRanges(snapshot.reference, window, signal);
@@ -119,7 +128,7 @@ async function listSegments(
   for await (const range of ranges) {
     const first = Math.floor(range.offset / chunkSizeBytes);
     const last = Math.floor((range.offset + range.length - 1) / chunkSizeBytes);
-    const reads = !("kind" in range) || (range as ChangedRange).kind === "data";
+    const reads = !("kind" in range) || range.kind === "data";
     if (
       context.clock.monotonic() > facts.deadline &&
       Math.floor(first / segmentChunks) > Math.floor(lastChunk / segmentChunks)
@@ -171,7 +180,7 @@ async function recordPlan(
   signal: AbortSignal,
 ): Promise<void> {
   const { run, snapshot } = facts;
-  const { disk, identity: _ } = snapshot;
+  const { disk } = snapshot;
   const message =
     base.kind === "full"
       ? `${disk} is copied in full: ${fullReasonTexts[base.reason]}.`

@@ -53,7 +53,13 @@ export interface WindowResult {
 
 /** Which bytes of which disk a restore's window writes: `plan`. */
 export interface RestorePlan {
-  readonly windows: readonly { readonly disk: number; readonly fromByte: number; readonly toByte: number }[];
+  readonly windows: readonly {
+    readonly disk: number;
+    /** Of the disk in the restore point. */
+    readonly index: ObjectId;
+    readonly fromByte: number;
+    readonly toByte: number;
+  }[];
 }
 
 /** Up to which byte of its window a restore has written (`progress/<window>`, `windows/<window>`). */
@@ -92,7 +98,7 @@ const schemas: { readonly [Kind in WorkKind]: z.ZodType<WorkContents[Kind]> } = 
     ...windowCounts,
   }),
   restorePlan: z.strictObject({
-    windows: z.array(z.strictObject({ disk: count, fromByte: count, toByte: count })),
+    windows: z.array(z.strictObject({ disk: count, index: objectId, fromByte: count, toByte: count })),
   }),
   restoreResult: z.strictObject({ doneToByte: count, writtenBytes: count }),
 };

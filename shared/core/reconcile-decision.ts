@@ -1,0 +1,57 @@
+/**
+ * What a run's row alone tells the reconciler to do. Where the row is not enough (has anything moved lately?), the answer is to look.
+ *
+ * A time in a row that lies further ahead than anything is ever put off was written by a clock that was ahead: it holds nothing back.
+ */
+import type { ActiveRun, EndedRun } from "./run-transitions.ts";
+import { isActive, leaseHolds } from "./run-transitions.ts";
+import type { Run } from "./run.ts";
+import { clockToleranceMs } from "./schedule-slots.ts";
+import { epochMs, msBetween, timestamp } from "./timestamp.ts";
+
+export type ReconcileAction =
+  | { readonly kind: "leave" }
+  /** Its message is lost. */
+  | { readonly kind: "resend-start" }
+  /** Its attempt gives no sign any more. */
+  | { readonly kind: "recover-attempt" }
+  /** Its work in the vault says whether it stands still. */
+  | { readonly kind: "look-at-work" }
+  | { readonly kind: "cancel" }
+  | { readonly kind: "clean-up"; readonly run: EndedRun };
+
+/** How long after its time a queued run's message counts as lost. */
+export const queueGraceMs = 5 * 60_000;
+const longestWaitMs = 8 * 24 * 3_600_000;
+
+export function reconcileAction(run: Run, now: number, stepBudgetMs: number): ReconcileAction {
+  if (!isActive(run)) return run.cleanUp === "pending" ? { kind: "clean-up", run } : { kind: "leave" };
+  switch (run.state) {
+    case "queued":
+      if (run.cancelRequestedAt !== undefined) return { kind: "cancel" };
+      return isOverdue(run, now) ? { kind: "resend-start" } : { kind: "leave" };
+    case "snapshotting":
+      return leaseHolds(run.leaseUntil, now, stepBudgetMs) ? { kind: "leave" } : { kind: "recover-attempt" };
+    case "copying":
+      return run.cancelRequestedAt === undefined ? { kind: "look-at-work" } : { kind: "cancel" };
+    case "preparing":
+    case "committing":
+    case "finishing":
+      return { kind: "look-at-work" };
+    default:
+      return run satisfies never;
+  }
+}
+
+function isOverdue(run: Extract<ActiveRun, { state: "queued" }>, now: number): boolean {
+  const due = run.kind === "backup" ? run.notBefore : run.createdAt;
+  const lateMs = msBetween(due, timestamp(now));
+  return (
+    lateMs > queueGraceMs || lateMs < -longestWaitMs || epochMs(run.createdAt) > now + clockToleranceMs + longestWaitMs
+  );
+}
+
+/** How long nothing may have been written before a run counts as standing still. */
+export function stillMs(stepBudgetMs: number): number {
+  return stepBudgetMs + 2 * 60_000;
+}

@@ -1,0 +1,63 @@
+import { reconcileAction } from "../../core/reconcile-decision.ts";
+import { isActive } from "../../core/run-transitions.ts";
+import type { Run } from "../../core/run.ts";
+import { timestamp } from "../../core/timestamp.ts";
+import { recoverAttempt } from "../backup/recover-attempt.ts";
+import type { Context } from "../context.ts";
+import type { ReconcileCounts } from "./counts.ts";
+import { changeRun } from "../run/change-run.ts";
+import { tryCleanUp } from "../run/clean-up-run.ts";
+import { cancelledByRequest, endRun } from "../run/end-run.ts";
+import { recordResent } from "./record-resent.ts";
+import { lookAtWork } from "./look-at-work.ts";
+
+export async function reconcileRun(
+  context: Context,
+  run: Run,
+  counts: ReconcileCounts,
+  signal: AbortSignal,
+): Promise<void> {
+  const action = reconcileAction(run, context.clock.now(), context.limits.stepBudgetMs);
+  switch (action.kind) {
+    case "leave":
+      return;
+    case "clean-up":
+      if (await tryCleanUp(context, action.run, signal)) counts.runsCleaned++;
+      else counts.failures++;
+      return;
+    case "cancel": {
+      const ended = await endRun(context, run.runId, cancelledByRequest, (now) => now.state === run.state, signal);
+      if (ended.kind === "ended") counts.runsEnded++;
+      return;
+    }
+    case "resend-start":
+      await resendStart(context, run, signal);
+      counts.runsDriven++;
+      return;
+    case "recover-attempt": {
+      if (run.kind !== "backup" || run.state !== "snapshotting") return;
+      const outcome = await recoverAttempt(context, run, signal);
+      counts[outcome.kind === "ended" ? "runsEnded" : "runsDriven"]++;
+      return;
+    }
+    case "look-at-work":
+      if (isActive(run)) await lookAtWork(context, run, counts, signal);
+      return;
+    default:
+      return action satisfies never;
+  }
+}
+
+/** Row first: with its new time the run is left alone for a while, so that a slow queue is not filled with copies. */
+async function resendStart(context: Context, run: Run, signal: AbortSignal): Promise<void> {
+  const { runId } = run;
+  const notBefore = timestamp(context.clock.now());
+  await changeRun(
+    context,
+    runId,
+    (now) => (now.kind === "backup" && now.state === "queued" ? { ...now, notBefore } : undefined),
+    signal,
+  );
+  await context.tasks.send({ kind: run.kind === "backup" ? "start-backup" : "start-restore", runId }, 0, signal);
+  await recordResent(context, run, "Its message was sent again.", signal);
+}
