@@ -67,10 +67,14 @@ export async function listRestorePoints(
   vmId: VmId,
   signal: AbortSignal,
 ): Promise<readonly RestorePointEntry[]> {
-  const { points } = await listPointBlobs(vault, vmId, signal);
+  return entriesOf((await listPointBlobs(vault, vmId, signal)).points);
+}
+
+/** Those of the listed points whose manifest stands. */
+export function entriesOf(points: readonly PointBlobs[]): readonly RestorePointEntry[] {
   return points.flatMap((point) => {
     if (point.manifest === undefined) return [];
-    const { pointId, manifest: manifestLastModified, seal, tombstone } = point;
+    const { vmId, pointId, manifest: manifestLastModified, seal, tombstone } = point;
     const expired = tombstone === undefined ? {} : { tombstonedAt: tombstone };
     return [{ vmId, pointId, manifestLastModified, sealed: seal !== undefined, ...expired }];
   });
@@ -164,7 +168,8 @@ export async function newestRestorePoint(
   return undefined;
 }
 
-async function* readEntries(
+/** The manifests of listed points, in the order of the entries. One that has gone since is left out. */
+export async function* readEntries(
   vault: OpenVault,
   entries: readonly RestorePointEntry[],
   signal: AbortSignal,

@@ -1,15 +1,15 @@
-import { FarsideError } from "../../core/errors.ts";
 import type { VmId } from "../../core/ids.ts";
 import type { VerifyReport } from "./findings.ts";
 import type { OpenVault } from "./open-vault.ts";
+import { verifyVms } from "./verify-vault.ts";
 import type { VerifyOptions } from "./verify-vault.ts";
 
-/** One VM's restore points. */
-export async function verifyVm(
-  _vault: OpenVault,
-  _vmId: VmId,
-  _options: VerifyOptions,
-  _signal: AbortSignal,
+/** As `verifyVault`, of one VM's restore points. */
+export function verifyVm(
+  vault: OpenVault,
+  vmId: VmId,
+  options: VerifyOptions,
+  signal: AbortSignal,
 ): Promise<VerifyReport> {
-  throw new FarsideError("internal", "Verifying is not built yet.");
+  return verifyVms(vault, [vmId], [], options, signal);
 }

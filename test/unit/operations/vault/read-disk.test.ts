@@ -3,7 +3,16 @@ import { readDisk } from "../../../../shared/operations/vault/read-disk.ts";
 import type { DiskRef, ReadDiskOptions } from "../../../../shared/operations/vault/read-disk.ts";
 import { openVault } from "../../../../shared/operations/vault/open-vault.ts";
 import type { OpenVault } from "../../../../shared/operations/vault/open-vault.ts";
-import { backUp, kib, makeVault, noise, passphrase, prose, seededRandom, signal } from "./vault-fixture.ts";
+import {
+  backUp,
+  kib,
+  makeVault,
+  noise,
+  passphrase,
+  prose,
+  seededRandom,
+  signal,
+} from "../../../support/vault/vault-fixture.ts";
 
 async function readAll(vault: OpenVault, disk: DiskRef, options: ReadDiskOptions = {}): Promise<Buffer> {
   const parts: Uint8Array[] = [];

@@ -1,6 +1,6 @@
 /** A vault in memory with a clock that stands until it is moved, and backups of made-up disks. */
 import { createHash } from "node:crypto";
-import { MemoryVaultStore } from "../../../../shared/adapters/memory/memory-vault-store.ts";
+import { MemoryVaultStore } from "../../../shared/adapters/memory/memory-vault-store.ts";
 import {
   attemptId,
   parseDiskName,
@@ -8,23 +8,23 @@ import {
   parseRunId,
   parseVmId,
   parseVmName,
-} from "../../../../shared/core/ids.ts";
-import type { AttemptId, RunId, VmId } from "../../../../shared/core/ids.ts";
-import { timestamp } from "../../../../shared/core/timestamp.ts";
-import { ulid } from "../../../../shared/core/ulid.ts";
-import { segmentChunks } from "../../../../shared/core/vault/limits.ts";
-import type { Manifest, ManifestBody, ManifestDisk } from "../../../../shared/core/vault/manifest.ts";
-import type { ObjectId } from "../../../../shared/core/vault/object-id.ts";
-import { initVault } from "../../../../shared/operations/vault/init-vault.ts";
-import type { InitVaultOptions } from "../../../../shared/operations/vault/init-vault.ts";
-import { createObjectWriter } from "../../../../shared/operations/vault/object-writer.ts";
-import type { OpenVault } from "../../../../shared/operations/vault/open-vault.ts";
-import { startSession } from "../../../../shared/operations/vault/work-blobs.ts";
-import { writeDiskIndex, writeDocument, writeSegment } from "../../../../shared/operations/vault/write-index.ts";
-import { commitManifest } from "../../../../shared/operations/vault/write-manifest.ts";
-import type { Clock } from "../../../../shared/ports/clock.ts";
-import type { Random } from "../../../../shared/ports/random.ts";
-import type { VaultStore } from "../../../../shared/ports/vault-store.ts";
+} from "../../../shared/core/ids.ts";
+import type { AttemptId, RunId, VmId } from "../../../shared/core/ids.ts";
+import { timestamp } from "../../../shared/core/timestamp.ts";
+import { ulid } from "../../../shared/core/ulid.ts";
+import { segmentChunks } from "../../../shared/core/vault/limits.ts";
+import type { Manifest, ManifestBody, ManifestDisk } from "../../../shared/core/vault/manifest.ts";
+import type { ObjectId } from "../../../shared/core/vault/object-id.ts";
+import { initVault } from "../../../shared/operations/vault/init-vault.ts";
+import type { InitVaultOptions } from "../../../shared/operations/vault/init-vault.ts";
+import { createObjectWriter } from "../../../shared/operations/vault/object-writer.ts";
+import type { OpenVault } from "../../../shared/operations/vault/open-vault.ts";
+import { deleteWork, startSession } from "../../../shared/operations/vault/work-blobs.ts";
+import { writeDiskIndex, writeDocument, writeSegment } from "../../../shared/operations/vault/write-index.ts";
+import { commitManifest } from "../../../shared/operations/vault/write-manifest.ts";
+import type { Clock } from "../../../shared/ports/clock.ts";
+import type { Random } from "../../../shared/ports/random.ts";
+import type { VaultStore } from "../../../shared/ports/vault-store.ts";
 
 export const passphrase = "correct horse battery staple";
 /** Real parameters cost 0.4 s an opening; these are for tests only. */
@@ -47,6 +47,13 @@ export function seededRandom(seed: string): Random {
       return new Uint8Array(Buffer.concat(parts).subarray(0, length));
     },
   };
+}
+
+/** All items; `Array.fromAsync`, which the language level of the checkout does not have yet. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }
 
 export interface ManualClock extends Clock {
@@ -176,14 +183,18 @@ export async function manifestBody(
   };
 }
 
-/** A whole restore point of these disks, committed at the clock's time. */
+/** A whole restore point of these disks, committed at the clock's time; its work is cleaned up as a run's is. */
 export async function backUp(
-  test: TestVault,
+  test: Pick<TestVault, "vault" | "clock">,
   vm: string,
   contents: Readonly<Record<string, Uint8Array>>,
+  more: Partial<ManifestBody> = {},
 ): Promise<Manifest> {
   const backup = newBackup(vm, test.clock.now());
   const disks: ManifestDisk[] = [];
   for (const [name, content] of Object.entries(contents)) disks.push(await writeDisk(test, backup, name, content));
-  return (await commitManifest(test.vault, await manifestBody(test, backup, disks), {}, signal)).manifest;
+  const body = { ...(await manifestBody(test, backup, disks)), ...more };
+  const { manifest } = await commitManifest(test.vault, body, {}, signal);
+  await deleteWork(test.vault, backup.runId, signal);
+  return manifest;
 }
