@@ -9,13 +9,11 @@
  * 4. It runs in a process group of its own: Ctrl-C reaches the program, which stops its parts in the right order, and
  *    not the storage under them.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdir, realpath } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FarsideError } from "../../shared/core/errors.ts";
+import { checkAccount, spawnAzurite, type AzuriteAccount } from "./azurite-command.ts";
 import {
   claimFolder,
   portsFile,
@@ -26,13 +24,6 @@ import {
   type Ports,
 } from "./folder-claim.ts";
 import { signal } from "./running-process.ts";
-
-export interface AzuriteAccount {
-  /** 3 to 24 lower-case letters and digits. Two regions must not share a name: a copy between them would go wrong. */
-  readonly name: string;
-  /** Base64. */
-  readonly key: string;
-}
 
 export interface AzuriteOptions {
   readonly accounts: readonly AzuriteAccount[];
@@ -62,7 +53,7 @@ export interface Azurite {
   thaw(): void;
 }
 
-export interface AzuriteExit {
+interface AzuriteExit {
   readonly code: number | undefined;
   readonly signal: NodeJS.Signals | undefined;
   /** The last lines it wrote to standard error. */
@@ -70,12 +61,6 @@ export interface AzuriteExit {
 }
 
 const stopGraceMs = 15_000;
-const memoryLimitMiB = 2048;
-// A download of a fragmented page blob opens one file per range at once; with the usual 1024 it hangs for ever.
-const openFiles = `ulimit -S -n 20000 2>/dev/null || ulimit -S -n "$(ulimit -H -n)" 2>/dev/null; exec "$0" "$@"`;
-// unref: the pipe must not keep alive an Azurite that has closed its servers.
-const endWithParent = `data:text/javascript,process.stdin.on("end",()=>process.kill(process.pid,"SIGTERM")).on("error",()=>{}).resume().unref()`;
-
 /**
  * Starts a region on 127.0.0.1.
  * @throws FarsideError `bad-configuration` (account names or keys, folder that cannot be made), `in-use` (the folder),
@@ -157,39 +142,6 @@ async function prepareFolder(path: string): Promise<string> {
   }
 }
 
-function spawnAzurite(accounts: readonly AzuriteAccount[], folder: string | undefined, ports: Ports): ChildProcess {
-  const packageJson = createRequire(import.meta.url).resolve("azurite/package.json");
-  const entry = join(dirname(packageJson), "dist/src/azurite.js");
-  const place =
-    folder === undefined
-      ? ["--inMemoryPersistence", "--extentMemoryLimit", String(memoryLimitMiB)]
-      : ["--location", folder];
-  const services = (["blob", "queue", "table"] as const).flatMap((service) => [
-    `--${service}Host`,
-    "127.0.0.1",
-    `--${service}Port`,
-    String(ports[service]),
-    // Its default of 5 s closes connections that a client is about to use again.
-    `--${service}KeepAliveTimeout`,
-    "600",
-  ]);
-  // The storage clients speak newer API versions than Azurite knows; without the flag it refuses every request.
-  // Never --loose: it would hide what Azurite cannot do.
-  const flags = ["--skipApiVersionCheck", "--disableTelemetry", "--silent"];
-  const command = [process.execPath, "--import", endWithParent, entry, ...place, ...services, ...flags];
-  // Its own settings must not come from the environment: AZURITE_DB, for one, is a store without page blobs.
-  const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("AZURITE_"));
-  return spawn("/bin/sh", ["-c", openFiles, ...command], {
-    cwd: folder ?? tmpdir(),
-    env: {
-      ...Object.fromEntries(environment),
-      AZURITE_ACCOUNTS: accounts.map(({ name, key }) => `${name}:${key}`).join(";"),
-    },
-    stdio: ["pipe", "pipe", "pipe"],
-    detached: true,
-  });
-}
-
 function watchExit(child: ChildProcess): Promise<AzuriteExit> {
   let stderr = "";
   const add = (text: string): void => {
@@ -258,19 +210,6 @@ function startFailure(exit: AzuriteExit, ports: Ports, folder: string | undefine
     `Azurite ${what} (${exit.signal ?? `exit code ${exit.code}`}): ${exit.stderr.trim() || "no message"}. What to do: ${hint}.`,
     { details: { ports, exitCode: exit.code } },
   );
-}
-
-// A malformed account is silently replaced by Azurite's well-known one, so it is refused here.
-function checkAccount({ name, key }: AzuriteAccount): void {
-  if (!/^[a-z0-9]{3,24}$/.test(name)) {
-    throw new FarsideError(
-      "bad-configuration",
-      `The storage account name ${JSON.stringify(name)} is not allowed: use 3 to 24 lower-case letters and digits.`,
-    );
-  }
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(key) || key.length % 4 !== 0) {
-    throw new FarsideError("bad-configuration", `The key of the storage account ${name} is not Base64.`);
-  }
 }
 
 function connectionString(urls: Urls, accounts: readonly AzuriteAccount[], name: string): string {

@@ -8,6 +8,7 @@
  */
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { FarsideError } from "../../shared/core/errors.ts";
 import { commandLineOf, endProcess } from "./running-process.ts";
 
@@ -35,7 +36,7 @@ export async function releaseFolder(folder: string, graceMs: number): Promise<vo
   if (claim === undefined || !isPid(claim.pid)) return;
   const command = await commandLineOf(claim.pid);
   if (command !== undefined && command.includes("azurite") && command.includes(`--location ${folder}`)) {
-    if (isPid(claim.ownerPid) && (await commandLineOf(claim.ownerPid)) === claim.ownerCommand) {
+    if (isPid(claim.ownerPid) && (await stillRuns(claim.ownerPid, claim.ownerCommand))) {
       throw new FarsideError(
         "in-use",
         `The data folder ${folder} is used by a running Azurite (process ${claim.pid}, started by process ${claim.ownerPid}): stop that one first, or use another folder.`,
@@ -45,6 +46,14 @@ export async function releaseFolder(folder: string, graceMs: number): Promise<vo
     await endProcess(claim.pid, graceMs);
   }
   await rm(claimFile(folder), { force: true });
+}
+
+/** Looks for a second: an owner that was killed this instant may still be on its way out. */
+async function stillRuns(pid: number, command: string | undefined): Promise<boolean> {
+  for (const endsAt = performance.now() + 1000; performance.now() < endsAt; await sleep(50)) {
+    if ((await commandLineOf(pid)) !== command) return false;
+  }
+  return true;
 }
 
 /** Records that the Azurite `pid`, a child of this process, works on the folder. */

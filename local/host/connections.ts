@@ -20,9 +20,7 @@ export type StorageConnection =
       readonly identity: Identity;
     };
 
-export type Identity =
-  | { readonly kind: "default" }
-  | { readonly kind: "managed"; readonly clientId: string | undefined };
+type Identity = { readonly kind: "default" } | { readonly kind: "managed"; readonly clientId: string | undefined };
 
 /** The connection that the host itself uses for timers, and that bindings without a connection use. */
 export const hostConnectionName = "AzureWebJobsStorage";

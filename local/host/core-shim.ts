@@ -34,7 +34,7 @@ export interface CoreContext {
 }
 
 /** The part of the library that converts arguments and results; see its InvocationModel. */
-export interface InvocationModel {
+interface InvocationModel {
   getArguments(): Promise<{ context: unknown; inputs: unknown[] }>;
   invokeFunction(context: unknown, inputs: unknown[], callback: FunctionCallback): Promise<unknown>;
   getResponse(

@@ -14,99 +14,21 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { availableParallelism, hostname } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { FarsideError } from "../../shared/core/errors.ts";
 import { blobServiceOf, hostConnectionName, resolveConnection } from "./connections.ts";
-import { FunctionRunner, type RunEnd } from "./function-runner.ts";
+import { FunctionRunner } from "./function-runner.ts";
 import { buildFunctionTable, type FunctionEntry } from "./function-table.ts";
 import { parseHostJson, type HostConfiguration } from "./host-json.ts";
+import { defaultTimings, type Host, type HostOptions } from "./host-options.ts";
 import { HostStorage } from "./host-storage.ts";
 import { HttpListener } from "./http-listener.ts";
 import { newKey, type Keys } from "./keys.ts";
-import type { LogSink } from "./log.ts";
-import { QueueListener } from "./queue-listener.ts";
-import { triggerMetadata } from "./queue-message.ts";
+import { Listeners } from "./listeners.ts";
 import { QueueSender } from "./queue-sender.ts";
 import { Settings } from "./settings.ts";
-import { TimerListener } from "./timer-listener.ts";
 import { WorkerProcess } from "./worker-process.ts";
 import { WorkerSupervisor } from "./worker-supervisor.ts";
-
-export interface HostOptions {
-  /** With package.json (its `main` is the app) and host.json. */
-  readonly appFolder: string;
-  /** The app's settings: all of its environment, as in Azure. */
-  readonly settings: Readonly<Record<string, string>>;
-  /** On 127.0.0.1; 0 for any free one. */
-  readonly port: number;
-  /** Missing ones are made up. */
-  readonly keys?: Partial<Keys>;
-  /** Default true. Without keys every function is open to every local program. */
-  readonly requireKeys?: boolean;
-  readonly log: LogSink;
-  /** The names that the app must have, no more and no less. */
-  readonly expectedFunctions?: readonly string[];
-  /** Names this app in the storage account: timers of hosts with one id are one timer. Default: machine and folder. */
-  readonly hostId?: string;
-  readonly timings?: Partial<HostTimings>;
-}
-
-/** All in milliseconds; the defaults are Azure's, except where they say otherwise. */
-export interface HostTimings {
-  /** How long a fetched message stays invisible without renewal; 600 s, fixed in Azure. At least 1 s here. */
-  readonly queueVisibilityMs: number;
-  /** Default: half of queueVisibilityMs. */
-  readonly queueRenewalMs: number;
-  readonly queueMinPollingMs: number;
-  /** Instead of host.json's functionTimeout. */
-  readonly functionTimeoutMs: number;
-  readonly workerStartTimeoutMs: number;
-  readonly workerRestartDelayMs: number;
-  /** For the appTerminate hooks. */
-  readonly terminateGraceMs: number;
-  /** How long stop() waits for what runs. */
-  readonly stopGraceMs: number;
-  readonly timerLeaseMs: number;
-  /** 5 s; Azure: 60 s. */
-  readonly timerLeaseRetryMs: number;
-  readonly httpAnswerTimeoutMs: number;
-}
-
-const defaultTimings = {
-  queueVisibilityMs: 600_000,
-  queueMinPollingMs: 100,
-  workerStartTimeoutMs: 60_000,
-  workerRestartDelayMs: 100,
-  terminateGraceMs: 5000,
-  stopGraceMs: 30_000,
-  timerLeaseMs: 60_000,
-  timerLeaseRetryMs: 5000,
-  httpAnswerTimeoutMs: 230_000,
-} satisfies Partial<HostTimings>;
-
-export interface FunctionSummary {
-  readonly name: string;
-  readonly kind: FunctionEntry["kind"];
-  readonly disabled: boolean;
-  /** The queue's name, the schedule, or methods and path. */
-  readonly trigger: string;
-}
-
-export interface Host {
-  /** `http://127.0.0.1:PORT`, without the route prefix. */
-  readonly url: string;
-  readonly port: number;
-  readonly masterKey: string;
-  readonly hostKey: string;
-  readonly functions: readonly FunctionSummary[];
-  /** Of the app's process; undefined while it is being replaced. */
-  readonly workerPid: number | undefined;
-  /** Runs a timer function now, beside its schedule, and waits for it. @throws FarsideError `not-found`, or `unavailable` where it failed. */
-  invokeTimer(name: string): Promise<void>;
-  /** SIGKILL of the app's process, as a crash: for tests. Resolves when it has ended; a new one starts by itself. */
-  killWorker(): Promise<void>;
-  /** Ends everything, in order. Safe to call twice. */
-  stop(): Promise<void>;
-}
 
 const hostVersion = "4.1048.200";
 /** Azure's default of the largest request body. */
@@ -135,20 +57,16 @@ export async function startHost(options: HostOptions): Promise<Host> {
     });
     undo.push(() => http.close());
 
+    const environment = {
+      FUNCTIONS_WORKER_RUNTIME: "node",
+      WEBSITE_HOSTNAME: `127.0.0.1:${http.port}`,
+      ...settings.asEnvironment(),
+    };
+    const nodeArguments = (settings.get("languageWorkers:node:arguments") ?? "").split(" ").filter((one) => one !== "");
+    const startTimeoutMs = timings.workerStartTimeoutMs;
     const supervisor = await WorkerSupervisor.start({
       startWorker: () =>
-        WorkerProcess.start({
-          appFolder,
-          hostVersion,
-          environment: {
-            FUNCTIONS_WORKER_RUNTIME: "node",
-            WEBSITE_HOSTNAME: `127.0.0.1:${http.port}`,
-            ...settings.asEnvironment(),
-          },
-          nodeArguments: (settings.get("languageWorkers:node:arguments") ?? "").split(" ").filter((one) => one !== ""),
-          startTimeoutMs: timings.workerStartTimeoutMs,
-          log,
-        }),
+        WorkerProcess.start({ appFolder, hostVersion, environment, nodeArguments, startTimeoutMs, log }),
       functionTimeoutMs: timings.functionTimeoutMs ?? configuration.functionTimeoutMs,
       terminateGraceMs: timings.terminateGraceMs,
       restartDelayMs: timings.workerRestartDelayMs,
@@ -165,57 +83,35 @@ export async function startHost(options: HostOptions): Promise<Host> {
     const sender = new QueueSender(configuration.queues.messageEncoding);
     const runner = new FunctionRunner(supervisor, sender, log);
     const hostId = options.hostId ?? settings.get("AzureFunctionsWebHost:hostid") ?? defaultHostId(appFolder);
-    const storage = await storageFor(functions, settings, hostId);
-
-    const active = functions.filter((entry) => !entry.disabled);
-    const queues: QueueListener[] = [];
-    undo.push(() => Promise.all(queues.map((listener) => listener.stopFetching())));
-    for (const entry of active.filter((one) => one.kind === "queue")) {
-      queues.push(
-        await QueueListener.start({
-          entry,
-          configuration: configuration.queues,
-          runner,
-          sender,
-          visibilityMs: timings.queueVisibilityMs,
-          renewalMs: timings.queueRenewalMs ?? timings.queueVisibilityMs / 2,
-          minPollingIntervalMs: timings.queueMinPollingMs,
-          log,
-        }),
-      );
-    }
-    const timers = new Map(
-      storage === undefined
-        ? []
-        : active
-            .filter((one) => one.kind === "timer")
-            .map((entry) => {
-              const { timerLeaseMs: leaseMs, timerLeaseRetryMs: leaseRetryMs } = timings;
-              return [entry.name, new TimerListener({ entry, runner, storage, leaseMs, leaseRetryMs, log })] as const;
-            }),
-    );
-    const runByHand = (entry: FunctionEntry, input: string): Promise<RunEnd> => {
-      const timer = timers.get(entry.name);
-      const reason = "This function was programmatically called via the host APIs.";
-      if (timer !== undefined) return timer.runNow(reason);
-      return runner.run(entry, { reason, data: { string: input }, triggerMetadata: metadataByHand(input) });
-    };
-    http.serve({ hostId, functions, runner, runByHand });
+    const listeners = await Listeners.start({
+      queueRenewalMs: timings.queueVisibilityMs / 2,
+      ...timings,
+      functions,
+      runner,
+      sender,
+      storage: await storageFor(functions, settings, hostId),
+      queues: configuration.queues,
+      log,
+    });
+    http.serve({ hostId, functions, runner, runByHand: (entry, input) => listeners.runByHand(entry, input) });
 
     const stopAll = async (): Promise<void> => {
-      log("information", "Host.Startup", "Stopping: no new work is taken.");
+      const say = (text: string): void => log("warning", "Host.Shutdown", text);
+      log("information", "Host.Shutdown", "Stopping: no new work is taken.");
       http.stopListening();
-      for (const timer of timers.values()) timer.stop();
-      await Promise.all(queues.map((listener) => listener.stopFetching()));
+      await listeners.stopTakingWork();
       if (!(await runner.idle(timings.stopGraceMs))) {
-        const text = `Functions still ran after ${timings.stopGraceMs} ms: they are ended, and their messages run again.`;
-        log("warning", "Host.Startup", text);
+        say(`Functions still ran after ${timings.stopGraceMs} ms: they are ended, and their messages run again.`);
       }
       await supervisor.stop();
-      await Promise.all([
-        ...queues.map((listener) => listener.settled()),
-        ...[...timers.values()].map((timer) => timer.stopped),
-      ]);
+      const timeUp = new AbortController();
+      const late = sleep(timings.settleGraceMs, true, { signal: timeUp.signal }).catch(() => false);
+      if (await Promise.race([listeners.settled().then(() => false), late])) {
+        say(
+          `The storage did not answer within ${timings.settleGraceMs} ms: messages and leases stay until they expire.`,
+        );
+      }
+      timeUp.abort();
       await http.close();
     };
     let stopping: Promise<void> | undefined;
@@ -228,15 +124,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
       get workerPid() {
         return supervisor.workerPid;
       },
-      invokeTimer: async (name) => {
-        const timer = timers.get(name);
-        if (timer === undefined) {
-          throw new FarsideError("not-found", `The app has no timer function ${JSON.stringify(name)} that is enabled.`);
-        }
-        const end = await timer.runNow("This function was programmatically called via the host APIs.");
-        if (end.kind === "succeeded") return;
-        throw new FarsideError("unavailable", `The timer function ${name} failed: ${end.message}`);
-      },
+      invokeTimer: (name) => listeners.invokeTimer(name),
       killWorker: () => supervisor.killWorker(),
       stop: () => (stopping ??= stopAll()),
     };
@@ -282,14 +170,7 @@ function defaultHostId(appFolder: string): string {
   return `${machine || "local"}-${createHash("sha256").update(appFolder).digest("hex").slice(0, 16)}`;
 }
 
-/** A message that was never in a queue. */
-function metadataByHand(input: string): ReturnType<typeof triggerMetadata> {
-  const now = new Date();
-  const facts = { messageId: "", popReceipt: "", dequeueCount: 0, insertedOn: now, expiresOn: now, nextVisibleOn: now };
-  return triggerMetadata(facts, input);
-}
-
-function summary(entry: FunctionEntry): FunctionSummary {
+function summary(entry: FunctionEntry): Host["functions"][number] {
   const { name, kind, disabled } = entry;
   switch (entry.kind) {
     case "queue":

@@ -61,7 +61,7 @@ export function writeAnswer(response: ServerResponse, returnValue: TypedData | u
   response.end(bodyless ? undefined : bytes);
 }
 
-export function cookieText(cookie: HttpCookie): string {
+function cookieText(cookie: HttpCookie): string {
   const parts = [`${cookie.name}=${cookie.value}`];
   const seconds = cookie.expires?.value?.seconds;
   if (seconds !== undefined) parts.push(`expires=${new Date(seconds * 1000).toUTCString()}`);

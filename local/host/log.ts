@@ -7,8 +7,6 @@ export type LogLevel = "trace" | "debug" | "information" | "warning" | "error" |
  */
 export type LogSink = (level: LogLevel, category: string, message: string) => void;
 
-export const logLevels: readonly LogLevel[] = ["trace", "debug", "information", "warning", "error", "critical"];
-
 /** One line for a log: the message of an Error, with the stack where `stack` asks for it. */
 export function describeError(error: unknown, stack = false): string {
   if (!(error instanceof Error)) return String(error);

@@ -44,6 +44,7 @@ export class QueueListener {
   readonly #abandon = new AbortController();
   #wakeUp: () => void = () => undefined;
   #woken = false;
+  #failing = false;
   #loop: Promise<void> = Promise.resolve();
 
   private constructor(options: QueueListenerOptions, queue: QueueClient, poison: QueueClient | undefined) {
@@ -54,15 +55,18 @@ export class QueueListener {
     this.#delay = new PollingDelay(options.minPollingIntervalMs, options.configuration.maxPollingIntervalMs);
   }
 
-  static async start(options: QueueListenerOptions): Promise<QueueListener> {
+  /** Makes one without fetching anything yet. */
+  static async prepare(options: QueueListenerOptions): Promise<QueueListener> {
     const { entry, sender } = options;
     const poisonName = poisonQueueName(entry.queueName);
     const queue = await sender.clientOf(entry.connection, entry.queueName);
     const poison = poisonName === undefined ? undefined : await sender.clientOf(entry.connection, poisonName);
-    const listener = new QueueListener(options, queue, poison);
-    sender.onSent(queue, () => listener.#wake());
-    listener.#loop = listener.#listen();
-    return listener;
+    return new QueueListener(options, queue, poison);
+  }
+
+  start(): void {
+    this.#options.sender.onSent(this.#queue, () => this.#wake());
+    this.#loop = this.#listen();
   }
 
   /** Fetches nothing more. What is on its way in when this is called is made visible again. */
@@ -110,12 +114,16 @@ export class QueueListener {
         visibilityTimeout: Math.ceil(visibilityMs / 1000),
         abortSignal: this.#abandon.signal,
       });
+      if (this.#failing) log("information", this.#category, `Messages of ${this.#queue.name} are fetched again.`);
+      this.#failing = false;
       return answer.receivedMessageItems;
     } catch (error) {
       // A queue that nobody has made yet is an empty queue: triggers do not make theirs.
-      if (!hasStorageCode(error, "QueueNotFound") && !this.#stopping.signal.aborted) {
-        log("error", this.#category, `Messages of ${this.#queue.name} could not be fetched: ${describeError(error)}`);
-      }
+      if (hasStorageCode(error, "QueueNotFound") || this.#stopping.signal.aborted) return [];
+      const text = `Messages of ${this.#queue.name} cannot be fetched`;
+      // Said once for each outage.
+      if (!this.#failing) log("error", this.#category, `${text}; trying on: ${describeError(error)}`);
+      this.#failing = true;
       return [];
     }
   }

@@ -5,7 +5,8 @@
  *    stops scheduling and tries to get it back.
  * 2. Runs never overlap. Occurrences during a long run are skipped, not queued.
  * 3. A failed run is not tried again: the schedule goes on.
- * 4. The status is written after each run, so a run that the host does not survive is caught up (see timer-status.ts).
+ * 4. The status is written after each run, and not after one that the host's stop cut off: what the host did not
+ *    finish is caught up at its next start (see timer-status.ts).
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FunctionRunner, RunEnd } from "./function-runner.ts";
@@ -94,11 +95,9 @@ export class TimerListener {
 
   async #schedule(signal: AbortSignal): Promise<void> {
     const { entry, storage } = this.#options;
-    const plan = planStart(
-      entry.useMonitor ? await storage.readTimerStatus(entry.name) : undefined,
-      entry.schedule,
-      Date.now(),
-    );
+    const stored = entry.useMonitor ? await storage.readTimerStatus(entry.name) : undefined;
+    if (signal.aborted) return;
+    const plan = planStart(stored, entry.schedule, Date.now());
     this.#status = plan.status;
     if (plan.changed) await this.#remember(plan.status);
     if (plan.isPastDue) await this.#runAndRemember("Timer is past due: at least one run was missed.", true);
@@ -115,8 +114,9 @@ export class TimerListener {
   /** @param isCatchUp beside the schedule: never counted as an early run of the next occurrence. */
   async #runAndRemember(reason: string, isCatchUp: boolean, isPastDue = isCatchUp): Promise<void> {
     const invokedMs = Date.now();
-    await this.#run(reason, isPastDue);
-    if (this.#status === undefined) return;
+    const end = await this.#run(reason, isPastDue);
+    const cutOff = this.#stopping.signal.aborted && (end.kind === "worker-ended" || end.kind === "host-stopped");
+    if (this.#status === undefined || cutOff) return;
     this.#status = afterRun(this.#status, this.#options.entry.schedule, invokedMs, isCatchUp);
     await this.#remember(this.#status);
   }

@@ -35,11 +35,12 @@ async function start(dataFolder?: string): Promise<Azurite> {
 }
 
 /** A program that starts a region on the folder and then only waits; as a user's `farside up` that gets killed. */
-async function otherProgram(dataFolder: string): Promise<{ pid: number; azuritePid: number }> {
+async function otherProgram(dataFolder: string): Promise<{ pid: number; azuritePid: number; storage: string }> {
   const program = fileURLToPath(new URL("../../support/host/azurite-owner.ts", import.meta.url));
   const child = spawn(process.execPath, [program, dataFolder], { stdio: ["ignore", "pipe", "inherit"] });
   const [line] = (await once(createInterface(child.stdout), "line")) as [string];
-  return { pid: child.pid ?? 0, azuritePid: Number(line) };
+  const { pid, storage } = JSON.parse(line) as { pid: number; storage: string };
+  return { pid: child.pid ?? 0, azuritePid: pid, storage };
 }
 
 async function untilGone(pid: number): Promise<number> {
@@ -113,6 +114,7 @@ describe("An Azurite region", () => {
   test("ends itself when the program that started it is killed, and an orphan that could not is ended at the next start", async () => {
     const dataFolder = await folder();
     const killed = await otherProgram(dataFolder);
+    await QueueServiceClient.fromConnectionString(killed.storage).getQueueClient("written-last").create();
     process.kill(killed.pid, "SIGKILL");
     await untilGone(killed.azuritePid);
 
@@ -121,8 +123,27 @@ describe("An Azurite region", () => {
     process.kill(frozen.pid, "SIGKILL");
     await sleep(1000);
     expect(await commandLineOf(frozen.azuritePid), "the control: it is an orphan").toContain(dataFolder);
-    await start(dataFolder);
+    const azurite = await start(dataFolder);
     expect(await commandLineOf(frozen.azuritePid)).toBeUndefined();
+    const queues = QueueServiceClient.fromConnectionString(azurite.connectionString("northacct"));
+    expect(await queues.getQueueClient("written-last").exists(), "written just before the kill").toBe(true);
+  });
+
+  test("saves its data also when it is told to end more than once", async () => {
+    const dataFolder = await folder();
+    const first = await start(dataFolder);
+    const queues = QueueServiceClient.fromConnectionString(first.connectionString("northacct"));
+    const names = Array.from({ length: 20 }, (_, index) => `queue-${index}`);
+    await Promise.all(names.map((name) => queues.getQueueClient(name).create()));
+    for (let count = 0; count < 5; count += 1) {
+      process.kill(first.pid, "SIGTERM");
+      await sleep(2);
+    }
+    await first.exited;
+    await start(dataFolder);
+    const found: string[] = [];
+    for await (const queue of queues.listQueues()) found.push(queue.name);
+    expect(found.sort()).toEqual(names.sort());
   });
 
   test("says which port is taken, and refuses accounts that Azurite would silently replace", async () => {

@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Host } from "../../../local/host/host.ts";
+import type { Host } from "../../../local/host/host-options.ts";
 import { HostBench, type LocalApp } from "../../support/host/local-app.ts";
 
 const source = `

@@ -222,6 +222,26 @@ describe("A queue function", () => {
     expect(app.logged(/output could not be written/)).toHaveLength(1);
   });
 
+  test("goes on after an outage of the storage, which is said once and not at every try", async () => {
+    const storm = await HostBench.start();
+    const queue = storm.queue("stormy");
+    await queue.create();
+    const app = await storm.app({
+      source: `app.storageQueue("stormy", { queueName: "stormy", connection: "", handler: (item) => note(item) });`,
+    });
+    await app.host();
+    storm.azurite.freeze();
+    await sleep(1500);
+    storm.azurite.thaw();
+    await queue.sendMessage(base64("after the outage"));
+    await eventually("the message", async () => (await app.noted()).includes("after the outage"));
+    await storm.azurite.stop();
+    await eventually("the error", () => app.logged(/cannot be fetched/).length > 0);
+    await sleep(5000);
+    expect(app.log.filter(({ level }) => level === "error")).toHaveLength(1);
+    await storm.stop();
+  });
+
   test("is woken by a message that this host sends, without waiting for the next look", async () => {
     await filledQueue("pong");
     await filledQueue("ping");

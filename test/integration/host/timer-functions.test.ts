@@ -96,6 +96,21 @@ describe("A timer function", () => {
     expect(await app.noted()).toEqual([]);
   });
 
+  test("is caught up at the next start when the host's stop cut it off", async () => {
+    const app = await bench.app({
+      source: `app.timer("hourly", { schedule: "0 0 * * * *", handler: async (timer) => { note(timer.isPastDue); await sleep((await import("node:fs")).readFileSync("notes.jsonl", "utf8").length < 50 ? 60_000 : 0); } });`,
+    });
+    const last = wholeHour(-3);
+    await writeStatus("cut", "hourly", { Last: last, Next: wholeHour(-2), LastUpdated: last });
+    const host = await app.host({ stopGraceMs: 200 }, { hostId: "cut" });
+    await eventually("the first catch-up", async () => (await app.noted()).length === 1);
+    await host.stop();
+    expect((await readStatus("cut", "hourly"))?.Next).toBe(wholeHour(-2));
+    await app.host({}, { hostId: "cut" });
+    await eventually("the status", async () => (await readStatus("cut", "hourly"))?.Next === wholeHour(1));
+    expect(await app.noted()).toEqual([true, true]);
+  });
+
   test("does not overlap with itself: what falls due during a long run is skipped", async () => {
     const app = await bench.app({
       source: `let now = 0; app.timer("slow", { schedule: "* * * * * *", handler: async () => { note(++now); await sleep(2300); now--; } });`,

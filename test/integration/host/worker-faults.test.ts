@@ -1,8 +1,10 @@
+import { spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { commandLineOf } from "../../../local/azurite/running-process.ts";
-import type { HostOptions } from "../../../local/host/host.ts";
+import type { HostOptions } from "../../../local/host/host-options.ts";
 import { base64, depth, eventually, HostBench } from "../../support/host/local-app.ts";
 
 let bench: HostBench;
@@ -139,6 +141,30 @@ describe("The worker process", () => {
   });
 });
 
+describe("A host that is killed", () => {
+  test("takes its worker with it, and the next one gets the message when its invisible time is up", async () => {
+    const queue = await filledQueue("orphaned", "task");
+    const app = await bench.app({
+      source: `app.storageQueue("orphaned", { queueName: "orphaned", connection: "", handler: async (item, context) => {
+        note([context.triggerMetadata.dequeueCount, process.pid]);
+        if (context.triggerMetadata.dequeueCount === 1) await sleep(60_000);
+      } });`,
+    });
+    const program = fileURLToPath(new URL("../../support/host/host-owner.ts", import.meta.url));
+    const owner = spawn(process.execPath, [program, app.folder, bench.storage], { stdio: "inherit" });
+    await eventually("the first delivery", async () => (await app.noted()).length === 1);
+    const [[, workerPid]] = (await app.noted()) as [[number, number]];
+    owner.kill("SIGKILL");
+    await eventually("the worker has gone", async () => (await commandLineOf(workerPid)) === undefined, 5000);
+    await app.host();
+    await eventually("an empty queue", async () => (await depth(queue)) === 0);
+    const [first, second] = await app.notes();
+    expect(second?.value).toEqual([2, expect.any(Number)]);
+    // The owner's host holds messages for 4 s; renewed or not, they came back after that and not before.
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThan(3000);
+  });
+});
+
 describe("Stopping the host", () => {
   test("waits for what runs, lets the appTerminate hooks run, and leaves no message and no process behind", async () => {
     const queue = await filledQueue("draining", "task");
@@ -173,6 +199,29 @@ describe("Stopping the host", () => {
     await app.host({ queueVisibilityMs: 600_000 });
     await eventually("the second delivery", async () => (await app.noted()).length === 2, 5000);
     expect(await app.noted()).toEqual([1, 2]);
+  });
+
+  test("ends also when the storage hangs, and when it comes back nothing of the old host runs", async () => {
+    const storm = await HostBench.start();
+    const app = await storm.app({
+      source: `app.timer("tick", { schedule: "* * * * * *", handler: () => note("tick") });
+        app.storageQueue("hung", { queueName: "hung", connection: "", handler: () => note("message") });`,
+    });
+    const queue = storm.queue("hung");
+    await queue.create();
+    const host = await app.host({ settleGraceMs: 500 });
+    await eventually("a tick", async () => (await app.noted()).length > 0);
+    storm.azurite.freeze();
+    const startedAt = performance.now();
+    await host.stop();
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    expect(app.logged(/storage did not answer within 500 ms/)).toHaveLength(1);
+    storm.azurite.thaw();
+    const before = (await app.noted()).length;
+    await queue.sendMessage(base64("late"));
+    await sleep(2500);
+    expect(await app.noted()).toHaveLength(before);
+    await storm.stop();
   });
 
   test("ends also when an appTerminate hook never does", async () => {

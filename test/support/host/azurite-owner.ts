@@ -6,4 +6,4 @@ const azurite = await startAzurite({
   accounts: [{ name: "northacct", key }],
   ...(process.argv[2] === undefined ? {} : { dataFolder: process.argv[2] }),
 });
-process.stdout.write(`${azurite.pid}\n`);
+process.stdout.write(`${JSON.stringify({ pid: azurite.pid, storage: azurite.connectionString("northacct") })}\n`);

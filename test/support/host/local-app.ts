@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
-import { startHost, type Host, type HostOptions, type HostTimings } from "../../../local/host/host.ts";
+import { startHost } from "../../../local/host/host.ts";
+import type { Host, HostOptions, HostTimings } from "../../../local/host/host-options.ts";
 import type { LogLevel } from "../../../local/host/log.ts";
 
 const account = "hosttests";
