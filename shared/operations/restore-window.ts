@@ -116,7 +116,7 @@ async function writeWindow(
     piece: typeof pieces extends AsyncIterable<infer Piece> ? Piece : never,
     aborted: AbortSignal,
   ) => {
-    if (piece.kind === "data") await target.write(disk, piece.offset, piece.content, aborted);
+    if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
     return piece;
   };
   for await (const piece of mapOrdered(pieces, limits.chunksAtOnce, write, signal)) {

@@ -1,7 +1,7 @@
 /** Sends messages to the queue of their kind (its name is the kind). Delivery is at least once; see core/task.ts. */
 import type { Task } from "../core/task.ts";
 
-const longestDelayMs = 7 * 24 * 3_600_000;
+export const longestDelayMs = 7 * 24 * 3_600_000;
 
 /** For implementations: another delay is a defect of the caller. */
 export function checkDelay(delayMs: number): void {
