@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileTarget } from "../../shared/compose/disk-image.ts";
 import { systemClock, systemRandom } from "../../shared/compose/system.ts";
@@ -18,12 +19,21 @@ import type { RestoreFlags } from "./restore.ts";
 /** From the vault alone: neither the service nor its tables nor the source region are needed. */
 export async function restoreToFiles(verb: Verb, vm: string, folder: string, flags: RestoreFlags): Promise<void> {
   const names = flags.disk?.map(parseDiskName);
+  refuseFile(resolve(verb.shell.cwd, folder));
   await withVault(verb, async (vault) => {
     const vmId = await findVm(vault, vm, verb.signal);
     const manifest = await choosePoint(vault, { name: vm, vmId }, flags, verb.signal);
     refuseRisk(manifest, flags);
     const disks = chooseDisks(manifest, names);
     await restoreChosen(verb, vault, manifest, disks, resolve(verb.shell.cwd, folder), flags.format ?? "raw");
+  });
+}
+
+/** The disks become files of a folder: a file in its place would only be found out half way. */
+function refuseFile(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== false) return;
+  throw new FarsideError("target-exists", `${folder} is a file: give a folder, which is made where it is missing.`, {
+    details: { target: folder },
   });
 }
 

@@ -6,12 +6,12 @@ import { PageBlobSource } from "../adapters/azure/page-blob-source.ts";
 import { StorageTaskQueue } from "../adapters/azure/storage-task-queue.ts";
 import { TableCatalog } from "../adapters/azure/table-catalog.ts";
 import { cronCalendar } from "../adapters/local/cron-calendar.ts";
-import { jsonEventLog } from "../adapters/local/json-event-log.ts";
 import type { Config } from "../config/config.ts";
 import type { StateAccess } from "../config/storage.ts";
 import { farsideVersion } from "../config/version.ts";
 import type { Context } from "../operations/context.ts";
 import { openAccounts } from "./accounts.ts";
+import { consoleEventLog } from "./event-log.ts";
 import { systemClock, systemRandom } from "./system.ts";
 import { createVaultOpener } from "./vault.ts";
 
@@ -24,7 +24,7 @@ export async function createContext(config: Config): Promise<Context> {
   return {
     clock,
     random,
-    log: jsonEventLog({ clock }),
+    log: consoleEventLog(clock),
     calendar: cronCalendar,
     catalog: new TableCatalog(connection),
     tasks: new StorageTaskQueue(connection),
