@@ -1,6 +1,6 @@
 /** What every target of a restore must do. */
 import { randomBytes } from "node:crypto";
-import { beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { hasCode } from "../../shared/core/errors.ts";
 import { parseDiskName, type DiskName } from "../../shared/core/ids.ts";
 import type { DiskTarget, TargetDisk } from "../../shared/ports/disk-target.ts";
@@ -24,8 +24,15 @@ export function diskTargetConformance(make: () => Promise<DiskTargetUnderTest>):
     subject = await make();
     target = subject.target;
   });
+  let used: TargetDisk[] = [];
+  afterEach(async () => {
+    const runs = Array.from({ length: 20 }, (_, n) => sampleRunId(n));
+    for (const disk of used) for (const runId of runs) await target.discard(disk, runId, signal);
+    used = [];
+  });
   const diskOf = (name = "os", sizeBytes = 6 * mib): TargetDisk => {
     const disk: DiskName = parseDiskName(name);
+    used.push({ name: disk, sizeBytes, url: target.locate(subject.place, disk) });
     return { name: disk, sizeBytes, url: target.locate(subject.place, disk) };
   };
 

@@ -14,8 +14,8 @@ import { readObject } from "./read-object.ts";
 import type { Damages } from "./trace-damages.ts";
 import type { VerifyOptions } from "./verify-vault.ts";
 
-/** Up to so many chunks of one first byte are looked for one by one; more by listing all that begin with it. */
-const headsPerFirstByte = 16;
+/** A listing costs about what a dozen HEADs do. */
+const defaultHeadsPerFirstByte = 16;
 const defaultMaxChunksInMemory = 1_000_000;
 
 export interface CheckedChunks {
@@ -40,7 +40,7 @@ export async function checkChunks(
   for (let number = 0; number < count; number++) {
     const pass = new ChunkPass(vault, damages, options.parallelism, signal);
     await pass.collect(segments, Math.floor((number * 256) / count), Math.floor(((number + 1) * 256) / count));
-    await pass.list();
+    await pass.list(options.headsPerFirstByte ?? defaultHeadsPerFirstByte);
     await pass.lookForUnseen();
     checked.chunks += pass.count;
     options.onProgress?.(checked);
@@ -100,7 +100,7 @@ class ChunkPass {
   }
 
   /** Looks for many chunks by one listing for each first byte. */
-  async list(): Promise<void> {
+  async list(headsPerFirstByte: number): Promise<void> {
     const worthIt = Array.from(this.#table.perFirstByte.entries()).filter(([, count]) => count > headsPerFirstByte);
     const list = async ([first]: [number, number], aborted: AbortSignal): Promise<void> => {
       const prefix = `chunks/${first.toString(16).padStart(2, "0")}/`;

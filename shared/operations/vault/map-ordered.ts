@@ -1,6 +1,6 @@
 /**
  * Works on the items of a source, `parallelism` at once, and gives the results in the order of the items. At most `parallelism`
- * results wait to be taken, so that memory is bounded however slow the taker is. The signal given to `work` is aborted where
+ * results are at work, waiting or in the taker's hand, so that memory is bounded however slow the taker is. The signal given to `work` is aborted where
  * the taker leaves early, or where something fails; nothing is left running when the generator has ended.
  */
 export async function* mapOrdered<T, R>(

@@ -1,7 +1,7 @@
 /**
  * Reads a disk of a restore point: its index, its segments, its chunks.
  *
- * Memory of `readDisk`: (parallelism + 1) chunks, each once stored and once plain while it is decoded, three segments of 1,024 ids
+ * Memory of `readDisk`: `parallelism` chunks, each once stored and once plain while it is decoded, three segments of 1,024 ids
  * (about 100 KiB each), and the disk's index (32 bytes, as text about 100, for each GiB). Never more, whatever the disk's size.
  */
 import { corrupt } from "../../core/vault/corrupt.ts";

@@ -32,6 +32,8 @@ export interface VerifyOptions {
   readonly maxFindings?: number;
   /** See rule 4; 1,000,000 where left out. */
   readonly maxChunksInMemory?: number;
+  /** Up to so many chunks of one first byte are looked for one by one, more by listing all that begin with it; 16 where left out. */
+  readonly headsPerFirstByte?: number;
   readonly onProgress?: (progress: VerifyProgress) => void;
 }
 

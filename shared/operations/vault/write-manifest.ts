@@ -46,8 +46,7 @@ export async function commitManifest(
   await refuseIfTooOld(vault, body, options, signal);
   const previousMac = await findPreviousMac(vault, body, signal);
   const manifest = withMac(vault.keys, { ...body, ...(previousMac === undefined ? {} : { previousMac }) });
-  // What no reader would take must not become a restore point: a defect of the caller, found here rather than at a restore.
-  parseManifest(manifestName(vmId, pointId), { ...manifest });
+  refuseUnreadable(manifest);
   const written = await vault.store.create(manifestName(vmId, pointId), canonicalJsonBytes(manifest), signal);
 
   const after = await readManifest(vault, vmId, pointId, signal);
@@ -58,6 +57,23 @@ export async function commitManifest(
   }
   const settled = await settle(vault, body, after, signal);
   return { kind: written.kind === "created" ? "committed" : "already", manifest: settled };
+}
+
+/** What no reader would take must not become a restore point: a defect of the caller, told here rather than at a restore. */
+function refuseUnreadable(manifest: Manifest): void {
+  try {
+    parseManifest(manifestName(manifest.vmId, manifest.pointId), { ...manifest });
+  } catch (error) {
+    const field = String(defectOf(error)?.found ?? "");
+    throw new FarsideError(
+      "internal",
+      `The manifest of restore point ${manifest.pointId} has a wrong field "${field}".`,
+      {
+        cause: error,
+        details: { field },
+      },
+    );
+  }
 }
 
 /** What stands in the place is this attempt's and counts: seals it. */

@@ -1,0 +1,116 @@
+/** Files as a target: no server is needed. */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openFileDisk } from "../../shared/adapters/local/file-disk.ts";
+import { FileTarget } from "../../shared/adapters/local/file-target.ts";
+import { parseDiskName } from "../../shared/core/ids.ts";
+import { sampleRunId } from "../support/sample-rows.ts";
+import { diskTargetConformance } from "./disk-target.suite.ts";
+
+const signal = new AbortController().signal;
+const run = sampleRunId(1);
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "farside-file-target-"));
+});
+afterAll(async () => rm(folder, { recursive: true, force: true }));
+
+let places = 0;
+const newPlace = (): string => join(folder, String(++places), "deeper");
+const name = parseDiskName("os");
+
+describe.each(["raw", "vhd"] as const)("Files as a target (%s)", (format) => {
+  diskTargetConformance(async () =>
+    Promise.resolve({
+      target: new FileTarget(format),
+      place: newPlace(),
+      finished: async ({ url }) => {
+        if (!existsSync(url)) return undefined;
+        const content = await readFile(url);
+        return format === "vhd" ? content.subarray(0, -512) : content;
+      },
+    }),
+  );
+
+  test("make an image that is read back as a disk, and leave nothing else in the folder", async () => {
+    const target = new FileTarget(format);
+    const place = newPlace();
+    const disk = { name, sizeBytes: 1024 * 1024, url: target.locate(place, name) };
+    await target.prepare(disk, run, signal);
+    await target.finish(disk, run, signal);
+    expect(await readdir(place)).toEqual([`os.${format}`]);
+    const image = await openFileDisk(disk.url);
+    expect(image).toMatchObject({ format, sizeBytes: 1024 * 1024 });
+    await image.close();
+  });
+
+  test("take up no space for zeros", async () => {
+    const target = new FileTarget(format);
+    const sizeBytes = 64 * 1024 * 1024;
+    const disk = { name, sizeBytes, url: target.locate(newPlace(), name) };
+    await target.prepare(disk, run, signal);
+    await target.write(disk, run, 0, Buffer.alloc(4 * 1024 * 1024), signal);
+    await target.write(disk, run, 8 * 1024 * 1024, Buffer.alloc(4096, 1), signal);
+    await target.finish(disk, run, signal);
+    const { size, blocks } = await stat(disk.url);
+    expect(size).toBe(sizeBytes + (format === "vhd" ? 512 : 0));
+    expect(blocks * 512).toBeLessThan(1024 * 1024);
+  });
+
+  test("leave a file that stands there, and unfinished work of a process that died", async () => {
+    const place = newPlace();
+    const first = new FileTarget(format);
+    const disk = { name, sizeBytes: 4096, url: first.locate(place, name) };
+    await first.prepare(disk, run, signal);
+    const second = new FileTarget(format);
+    await expect(second.prepare(disk, run, signal)).rejects.toMatchObject({
+      code: "target-exists",
+      message: expect.stringMatching(/os\.\w+\.partial is the unfinished work of another restore/),
+    });
+    await first.discard(disk, run, signal);
+    await writeFile(disk.url, "mine");
+    await expect(second.prepare(disk, run, signal)).rejects.toMatchObject({ code: "target-exists" });
+    expect(await readFile(disk.url, "utf8")).toBe("mine");
+  });
+
+  test("do not replace a file that appeared while the disk was written", async () => {
+    const target = new FileTarget(format);
+    const disk = { name, sizeBytes: 4096, url: target.locate(newPlace(), name) };
+    await target.prepare(disk, run, signal);
+    await writeFile(disk.url, "mine");
+    await expect(target.finish(disk, run, signal)).rejects.toMatchObject({ code: "target-exists" });
+    expect(await readFile(disk.url, "utf8")).toBe("mine");
+    await target.discard(disk, run, signal);
+    expect(existsSync(`${disk.url}.partial`)).toBe(false);
+  });
+});
+
+describe("A file system that is full", () => {
+  let small: string;
+  let isMounted = false;
+  beforeAll(async () => {
+    small = await mkdtemp(join(tmpdir(), "farside-full-"));
+    isMounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "none", small]).status === 0;
+  });
+  afterAll(async () => {
+    if (isMounted) spawnSync("umount", [small]);
+    await rm(small, { recursive: true, force: true });
+  });
+
+  test("is said in words, and what was written is removed", async ({ skip }) => {
+    skip(!isMounted, "Only root may mount a small file system.");
+    const target = new FileTarget("raw");
+    const disk = { name, sizeBytes: 4 * 1024 * 1024, url: target.locate(small, name) };
+    await target.prepare(disk, run, signal);
+    await expect(target.write(disk, run, 0, Buffer.alloc(2 * 1024 * 1024, 1), signal)).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringMatching(/no space left for .*os\.raw/),
+    });
+    await target.discard(disk, run, signal);
+    expect(await readdir(small)).toEqual([]);
+  });
+});

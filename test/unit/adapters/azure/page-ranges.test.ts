@@ -1,0 +1,92 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  changedFrom,
+  coalesce,
+  joined,
+  steps,
+  type ListedRange,
+} from "../../../../shared/adapters/azure/page-ranges.ts";
+
+const range = (start: number, length: number, isClear = false): ListedRange => ({
+  start,
+  end: start + length - 1,
+  isClear,
+});
+const window = { fromByte: 0, toByte: 100 };
+
+describe("Listed ranges", () => {
+  test("that touch or overlap become one, in order, cut to the window", () => {
+    expect(coalesce([range(20, 10), range(0, 10), range(10, 5), range(25, 10), range(90, 20)], window)).toEqual([
+      { offset: 0, length: 15 },
+      { offset: 20, length: 15 },
+      { offset: 90, length: 10 },
+    ]);
+    expect(coalesce([range(0, 10), range(50, 10)], { fromByte: 5, toByte: 50 })).toEqual([{ offset: 5, length: 5 }]);
+  });
+
+  test("written and cleared, interleaved or in two lists, become one list; what is both counts as written", () => {
+    const listed = [range(0, 10), range(40, 10), range(10, 10, true), range(30, 40, true)];
+    expect(changedFrom(listed, window)).toEqual([
+      { kind: "data", offset: 0, length: 10 },
+      { kind: "zero", offset: 10, length: 10 },
+      { kind: "zero", offset: 30, length: 10 },
+      { kind: "data", offset: 40, length: 10 },
+      { kind: "zero", offset: 50, length: 20 },
+    ]);
+  });
+
+  test("say of each byte what they said before, whatever they were", () => {
+    const listed = fc.array(
+      fc.record({ start: fc.nat(60), length: fc.integer({ min: 1, max: 30 }), isClear: fc.boolean() }),
+      { maxLength: 12 },
+    );
+    fc.assert(
+      fc.property(listed, fc.nat(40), fc.integer({ min: 41, max: 90 }), (items, fromByte, toByte) => {
+        const ranges = items.map(({ start, length, isClear }) => range(start, length, isClear));
+        const changed = changedFrom(ranges, { fromByte, toByte });
+        let end = fromByte;
+        for (const { offset, length } of changed) {
+          expect(offset).toBeGreaterThanOrEqual(end);
+          expect(length).toBeGreaterThan(0);
+          end = offset + length;
+        }
+        expect(end).toBeLessThanOrEqual(toByte);
+        for (let at = fromByte; at < toByte; at++) {
+          const said = (isClear: boolean): boolean =>
+            ranges.some((one) => one.isClear === isClear && one.start <= at && at <= one.end);
+          const wanted = said(false) ? "data" : said(true) ? "zero" : undefined;
+          expect(changed.find(({ offset, length }) => offset <= at && at < offset + length)?.kind).toBe(wanted);
+        }
+      }),
+    );
+  });
+});
+
+describe("A window in steps", () => {
+  test("is covered to its end", () => {
+    expect([...steps({ fromByte: 10, toByte: 35 }, 10)]).toEqual([
+      { fromByte: 10, toByte: 20 },
+      { fromByte: 20, toByte: 30 },
+      { fromByte: 30, toByte: 35 },
+    ]);
+  });
+
+  test("loses nothing at the borders: ranges of one kind that touch there become one again", async () => {
+    const lists = async function* () {
+      yield [{ offset: 0, length: 10, kind: "data" }];
+      yield [];
+      yield await Promise.resolve([
+        { offset: 10, length: 5, kind: "data" },
+        { offset: 15, length: 5, kind: "zero" },
+      ]);
+      yield [{ offset: 20, length: 5, kind: "zero" }];
+    };
+    const found = [];
+    for await (const one of joined(lists())) found.push(one);
+    expect(found).toEqual([
+      { offset: 0, length: 15, kind: "data" },
+      { offset: 15, length: 10, kind: "zero" },
+    ]);
+  });
+});
