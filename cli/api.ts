@@ -58,7 +58,7 @@ export class Api {
       const search = new URLSearchParams(
         Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined),
       );
-      const answer = await this.get(`${path}?${search}`, page);
+      const answer = await this.get(`${path}?${search.toString()}`, page);
       raw.push(...answer.value.items);
       continuation = answer.value.continuation;
     } while (continuation !== undefined && raw.length < most);

@@ -74,5 +74,5 @@ export function formatFields(fields: readonly (readonly [string, string | undefi
 
 /** What stands in a manifest or a row was written by others: it must not steer the terminal. */
 export function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ");
+  return text.replaceAll(/\p{Cc}/gu, " ");
 }

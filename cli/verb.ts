@@ -13,14 +13,14 @@ export interface Verb {
 }
 
 /** An action may give an exit code other than 0 for what is no error: a failed run, findings. */
-export type Act = (verb: Verb) => Promise<number | void>;
+type Act = (verb: Verb) => Promise<number | void>;
 
 export interface Cli {
   /** Runs an action with the options that every verb has. */
   readonly run: (command: Command, act: Act) => Promise<void>;
 }
 
-export interface GlobalOptions {
+interface GlobalOptions {
   readonly json?: true;
   readonly quiet?: true;
   readonly verbose?: true;

@@ -120,7 +120,7 @@ async function existing(api: Api, name: string): Promise<PolicyView | undefined>
 /** What the service adds: `policy show --json` gives it, and `policy set --file` takes it back. */
 function withoutOwnFields<T extends object>(policy: T): Omit<T, "name" | "createdAt" | "updatedAt"> {
   const { name: _name, createdAt: _created, updatedAt: _updated, ...rest } = policy as T & Partial<PolicyView>;
-  return rest as Omit<T, "name" | "createdAt" | "updatedAt">;
+  return rest;
 }
 
 export async function listPolicies(verb: Verb): Promise<void> {

@@ -9,25 +9,21 @@ import type { Route } from "../../shared/wire/http/routes.ts";
 import type { App } from "../../shared/compose/app.ts";
 import { withHttpDeadline } from "../deadline.ts";
 
-export interface Call<Params, Query, Body> {
+interface Call<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
   readonly idempotencyKey: string | undefined;
 }
 
-export interface Reply {
+interface Reply {
   readonly status: number;
   readonly body?: unknown;
   /** The run that was asked for: its addresses become headers. */
   readonly runId?: RunId;
 }
 
-export type Handle<Params, Query, Body> = (
-  app: App,
-  call: Call<Params, Query, Body>,
-  signal: AbortSignal,
-) => Promise<Reply>;
+type Handle<Params, Query, Body> = (app: App, call: Call<Params, Query, Body>, signal: AbortSignal) => Promise<Reply>;
 
 /** A route with what it does. */
 export interface Endpoint {
@@ -54,7 +50,7 @@ export function endpoint<Params, Query, Body>(
       }
     };
   };
-  return { route: route as unknown as Route, handler };
+  return { route, handler };
 }
 
 async function readCall<Params, Query, Body>(

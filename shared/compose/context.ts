@@ -1,30 +1,33 @@
 /** Config → the context that every operation works with. Touches no network. */
-import { StorageAccounts } from "../adapters/azure/storage-accounts.ts";
+import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
+import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
 import type { StorageConnection } from "../adapters/azure/storage-connection.ts";
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
 import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
 import { PageBlobSource } from "../adapters/azure/page-blob-source.ts";
 import { StorageTaskQueue } from "../adapters/azure/storage-task-queue.ts";
 import { TableCatalog } from "../adapters/azure/table-catalog.ts";
-import { CronCalendar } from "../adapters/local/cron-calendar.ts";
-import { JsonEventLog } from "../adapters/local/json-event-log.ts";
+import { cronCalendar } from "../adapters/local/cron-calendar.ts";
 import type { Config } from "../config/config.ts";
-import type { AccountAccess, StateAccess } from "../config/storage.ts";
+import type { StateAccess } from "../config/storage.ts";
 import { farsideVersion } from "../config/version.ts";
 import type { Context } from "../operations/context.ts";
+import { openAccounts } from "./accounts.ts";
+import { consoleEventLog } from "./event-log.ts";
 import { systemClock, systemRandom } from "./system.ts";
 import { createVaultOpener } from "./vault.ts";
 
 export async function createContext(config: Config): Promise<Context> {
+  const clock = systemClock();
   const random = systemRandom();
   const connection = await stateConnection(config.state);
   const accounts = await openAccounts(config.accounts);
   const pageBlobs = new PageBlobSource(accounts);
   return {
-    clock: systemClock(),
+    clock,
     random,
-    log: new JsonEventLog(),
-    calendar: new CronCalendar(),
+    log: consoleEventLog(clock),
+    calendar: cronCalendar,
     catalog: new TableCatalog(connection),
     tasks: new StorageTaskQueue(connection),
     // One kind for now; another joins here.
@@ -35,10 +38,6 @@ export async function createContext(config: Config): Promise<Context> {
     limits: config.limits,
     tool: { name: "farside", version: farsideVersion },
   };
-}
-
-export function openAccounts(accounts: readonly AccountAccess[]): Promise<StorageAccounts> {
-  return StorageAccounts.open(accounts.map((account) => account.connectionString ?? account.blobEndpoint));
 }
 
 async function stateConnection(state: StateAccess): Promise<StorageConnection> {

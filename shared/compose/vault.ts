@@ -38,7 +38,7 @@ async function readPassphraseFile(path: string): Promise<string> {
   } catch (cause) {
     throw new FarsideError(
       "bad-configuration",
-      `The passphrase file ${path} cannot be read: check FARSIDE_PASSPHRASE_FILE and the rights of the file.`,
+      `The passphrase file ${path} cannot be read: check its path and its rights.`,
       { cause, details: { path } },
     );
   }

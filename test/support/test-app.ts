@@ -1,7 +1,7 @@
 /** The app on memory adapters, and its HTTP functions called as the host calls them: route, key checks aside, and all. */
 import { HttpRequest, InvocationContext, type HttpResponseInit } from "@azure/functions";
 import { endpoints } from "../../functions/register.ts";
-import { CronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
+import { cronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
 import { MemoryCatalog } from "../../shared/adapters/memory/memory-catalog.ts";
 import { MemoryTaskQueue } from "../../shared/adapters/memory/memory-task-queue.ts";
 import { MemoryVaultStore } from "../../shared/adapters/memory/memory-vault-store.ts";
@@ -13,6 +13,8 @@ import type { ProtectedVm } from "../../shared/core/vm.ts";
 import type { Context } from "../../shared/operations/context.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { DiskSource, VmInspection } from "../../shared/ports/disk-source.ts";
+import type { DiskTarget } from "../../shared/ports/disk-target.ts";
+import type { GuestAgent } from "../../shared/ports/guest-agent.ts";
 
 export interface TestApp {
   readonly app: App;
@@ -21,7 +23,12 @@ export interface TestApp {
   readonly tasks: MemoryTaskQueue;
   /** The page blobs that are there, by URL. */
   readonly disks: Map<string, { readonly sizeBytes: number; readonly kind?: "page-blob" | "block-blob" }>;
-  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<TestAnswer>;
+  readonly request: (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ) => Promise<TestAnswer>;
 }
 
 export interface TestAnswer {
@@ -43,12 +50,12 @@ export function createTestApp(): TestApp {
     clock,
     random,
     log: { log: () => undefined },
-    calendar: new CronCalendar(),
+    calendar: cronCalendar,
     catalog,
     tasks,
     source: () => sourceOf(disks),
-    guest: missing("guest"),
-    target: missing("target"),
+    guest: missing("guest") as GuestAgent,
+    target: missing("target") as DiskTarget,
     vault: (signal) => initVault({ store, clock, random, encryption: { kind: "none" } }, signal),
     limits: { windowBytes: 1 << 20, stepBudgetMs: 10_000, windowsAhead: 2, chunksAtOnce: 2, sampleChunks: 1 },
     tool: { name: "farside", version: farsideVersion },
@@ -110,7 +117,7 @@ function match(template: string, path: string): Record<string, string> | undefin
 /** Looks at disks as the page-blob source does; copying is not for these tests. */
 function sourceOf(disks: TestApp["disks"]): DiskSource {
   return {
-    ...missing<DiskSource>("source"),
+    ...(missing("source") as DiskSource),
     inspect: (vm) => Promise.resolve().then(() => inspect(vm, disks)),
   };
 }
@@ -133,10 +140,13 @@ function inspect(vm: ProtectedVm, disks: TestApp["disks"]): VmInspection {
 }
 
 /** Fails loudly where a test touches what it did not say it would. */
-function missing<T extends object>(what: string): T {
-  return new Proxy({} as T, {
-    get: (_target, name) => {
-      throw new Error(`This test has no ${what}.${String(name)}.`);
+function missing(what: string): object {
+  return new Proxy(
+    {},
+    {
+      get: (_target, name) => {
+        throw new Error(`This test has no ${what}.${String(name)}.`);
+      },
     },
-  });
+  );
 }

@@ -6,7 +6,6 @@ export const pageQuerySchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
   continuation: z.string().min(1).max(4096).optional(),
 });
-export type PageQuery = z.output<typeof pageQuerySchema>;
 
 export const runsQuerySchema = pageQuerySchema.extend({
   vm: vmNameSchema.optional(),

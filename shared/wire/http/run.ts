@@ -28,7 +28,7 @@ const diskSchema = z.object({
   restoredBytes: bytesSchema.optional(),
 });
 
-export const eventSchema = z.object({
+const eventSchema = z.object({
   at: instantSchema,
   name: z.string(),
   message: z.string(),
@@ -78,7 +78,6 @@ export const runViewSchema = z.object({
   events: z.array(eventSchema).optional(),
 });
 export type RunView = z.output<typeof runViewSchema>;
-export type EventView = z.output<typeof eventSchema>;
 
 export function runView(run: Run, events?: readonly RunEvent[]): RunView {
   const view = run.kind === "backup" ? backupView(run) : restoreView(run);

@@ -47,7 +47,6 @@ export const vmBodySchema = z.strictObject({
   osVersion: z.string().min(1).max(100).optional(),
   role: z.enum(["domain-controller"]).optional(),
 });
-export type VmBody = z.output<typeof vmBodySchema>;
 
 /** What GET answers. */
 export const vmViewSchema = z.object({

@@ -110,7 +110,7 @@ describe("Runs of every kind and state", () => {
     for (const run of runs) await catalog.runs.insert(run, signal);
     const { body } = await request("GET", "/api/runs?limit=1000");
     const ids = (body as { items: { runId: string }[] }).items.map((run) => run.runId);
-    expect(ids).toEqual([...ids].sort().reverse());
+    expect(ids).toEqual([...ids].sort().toReversed());
     expect(ids).toHaveLength(runs.length);
     const failed = await request("GET", "/api/runs?state=failed");
     const states = (failed.body as { items: { state: string }[] }).items.map((run) => run.state);

@@ -29,20 +29,20 @@ describe("A queue function", () => {
 
   test("takes a message for a run that is not there as late, and is done with it", async () => {
     const { app } = createTestApp();
-    await stepHandler(app)(message, delivery(1));
+    await expect(stepHandler(app)(message, delivery(1))).resolves.toBeUndefined();
   });
 });
 
 describe("A poison handler", () => {
   test("is done with what is no task", async () => {
     const { app } = createTestApp();
-    await poisonHandler(app, "start-backup")("not JSON {", delivery(1));
+    await expect(poisonHandler(app, "start-backup")("not JSON {", delivery(1))).resolves.toBeUndefined();
   });
 
   test("throws while it would be tried again, and never for good", async () => {
     const app = createApp({}, signal);
     const handle = poisonHandler(app, "start-backup");
-    await expect(handle(message, delivery(4))).rejects.toThrow();
+    await expect(handle(message, delivery(4))).rejects.toMatchObject({ code: "bad-configuration" });
     const last = delivery(5);
     const logged = vi.spyOn(last, "error").mockImplementation(() => undefined);
     await handle(message, last);
