@@ -1,0 +1,240 @@
+/**
+ * Disks in memory, for tests and the simulation: sparse pages, snapshots, and a changed-page list that is exact, or is the whole list
+ * as an emulator gives it, or leaves changes out while every probe finds it exact.
+ */
+import { FarsideError } from "../../core/errors.ts";
+import type { AttemptId, DiskName, RunId } from "../../core/ids.ts";
+import type { TransientCondition } from "../../core/preflight.ts";
+import type { DiskSnapshot } from "../../core/run.ts";
+import { timestamp } from "../../core/timestamp.ts";
+import type { PageBlobDisk, ProtectedVm } from "../../core/vm.ts";
+import type {
+  ByteRange,
+  ChangedRange,
+  DiskSource,
+  OwnSnapshot,
+  SourceDisk,
+  VmInspection,
+} from "../../ports/disk-source.ts";
+import { cleared, emptyImage, pageBytes, readImage, resized, type SparseImage, written } from "./sparse-image.ts";
+
+interface Disk extends SparseImage {
+  readonly identity: string;
+}
+
+interface Snapshot extends Disk {
+  readonly url: string;
+  readonly name: DiskName;
+  readonly runId: RunId;
+  readonly attemptId: AttemptId;
+}
+
+export type DiffBehaviour =
+  | { readonly kind: "exact" }
+  /** All allocated pages, whatever changed, and never a cleared one. */
+  | { readonly kind: "everything" }
+  /** Exact when probed; else without the changes of which `leavesOut` is true. */
+  | { readonly kind: "lies"; readonly leavesOut: (offset: number) => boolean };
+
+type Reference = Readonly<Record<string, string>>;
+type Window = { readonly fromByte: number; readonly toByte: number };
+
+export class MemoryDiskSource implements DiskSource {
+  diff: DiffBehaviour = { kind: "exact" };
+  conditions: readonly TransientCondition[] = [];
+  /** Where the VM's settings do not say. */
+  powerState: VmInspection["powerState"] = "running";
+  /** Called before the snapshot of each disk; what it throws makes that snapshot fail. */
+  beforeSnapshot: (disk: DiskName) => void | Promise<void> = () => undefined;
+  /** Snapshots of one set lie this far apart, by the source's clock. */
+  skewMs = 0;
+  readonly #now: () => number;
+  readonly #disks = new Map<string, Disk>();
+  readonly #snapshots = new Map<string, Snapshot>();
+  readonly #everMade = new Map<string, Snapshot>();
+  #made = 0;
+
+  /** `now`: the source's clock, in milliseconds since 1970-01-01 UTC. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** A new, empty disk; one of this URL is replaced by a disk of another identity. */
+  addDisk(url: string, sizeBytes: number): void {
+    this.#disks.set(url, { identity: `disk-${++this.#made}`, ...emptyImage(sizeBytes) });
+  }
+
+  removeDisk(url: string): void {
+    this.#disks.delete(url);
+    for (const [id, snapshot] of this.#snapshots) if (snapshot.url === url) this.#snapshots.delete(id);
+  }
+
+  resizeDisk(url: string, sizeBytes: number): void {
+    const disk = this.#disk(url);
+    this.#disks.set(url, { ...disk, ...resized(disk, sizeBytes) });
+  }
+
+  write(url: string, offset: number, content: Uint8Array): void {
+    const disk = this.#disk(url);
+    this.#disks.set(url, { ...disk, ...written(disk, offset, content) });
+  }
+
+  /** Whole pages only. */
+  clear(url: string, offset: number, length: number): void {
+    const disk = this.#disk(url);
+    this.#disks.set(url, { ...disk, ...cleared(disk, offset, length) });
+  }
+
+  image(url: string): SparseImage {
+    return this.#disk(url);
+  }
+
+  /** What a snapshot held and whose it was, also after it was removed. */
+  everMade(reference: Reference): (SparseImage & { readonly attemptId: AttemptId }) | undefined {
+    return this.#everMade.get(reference["snapshot"] ?? "");
+  }
+
+  /** The attempts of the snapshots that are there now, one for each snapshot. */
+  attempts(): readonly AttemptId[] {
+    return [...this.#snapshots.values()].map(({ attemptId }) => attemptId);
+  }
+
+  inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
+    return this.#turn(signal, () => ({
+      powerState: vm.source.powerState ?? this.powerState,
+      conditions: this.conditions,
+      disks: vm.source.disks.map((disk) => this.#describe(disk)),
+      configuration: { name: vm.name, disks: vm.source.disks.map(({ name, role }) => ({ name, role })) },
+    }));
+  }
+
+  async snapshot(
+    vm: ProtectedVm,
+    disks: readonly SourceDisk[],
+    attempt: { runId: RunId; attemptId: AttemptId },
+    signal: AbortSignal,
+  ): Promise<readonly DiskSnapshot[]> {
+    const made: string[] = [];
+    const snapshots: DiskSnapshot[] = [];
+    try {
+      for (const [position, disk] of disks.entries()) {
+        await Promise.resolve();
+        signal.throwIfAborted();
+        await this.beforeSnapshot(disk.name);
+        const url = this.#urlOf(vm, disk.name);
+        const id = `snapshot-${++this.#made}`;
+        const snapshot = { ...this.#disk(url), ...attempt, url, name: disk.name };
+        this.#snapshots.set(id, snapshot);
+        this.#everMade.set(id, snapshot);
+        made.push(id);
+        const snapshotAt = timestamp(this.#now() + position * this.skewMs);
+        const { name, ...facts } = disk;
+        snapshots.push({ ...facts, disk: name, snapshotAt, reference: { url, snapshot: id } });
+      }
+      return snapshots;
+    } catch (cause) {
+      for (const id of made) this.#snapshots.delete(id);
+      throw new FarsideError("snapshot-failed", `A snapshot could not be taken: ${String(cause)}`, { cause });
+    }
+  }
+
+  listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
+    const urls = new Set(vm.source.disks.map((disk) => disk.url));
+    return this.#turn(signal, () =>
+      [...this.#snapshots]
+        .filter(([, snapshot]) => urls.has(snapshot.url))
+        .map(([id, { runId, attemptId, name, url }]) => ({
+          runId,
+          attemptId,
+          disk: name,
+          reference: { url, snapshot: id },
+        })),
+    );
+  }
+
+  removeSnapshot(reference: Reference, signal: AbortSignal): Promise<void> {
+    return this.#turn(signal, () => void this.#snapshots.delete(reference["snapshot"] ?? ""));
+  }
+
+  snapshotExists(reference: Reference, signal: AbortSignal): Promise<boolean> {
+    return this.#turn(signal, () => this.#snapshots.has(reference["snapshot"] ?? ""));
+  }
+
+  accountOf(reference: Reference): string {
+    return new URL(reference["url"] ?? "").host;
+  }
+
+  probeDiff(_reference: Reference, signal: AbortSignal): Promise<{ diff: "exact" | "wrong"; note?: string }> {
+    return this.#turn(signal, () =>
+      this.diff.kind === "everything" ? { diff: "wrong", note: "The list holds unchanged pages." } : { diff: "exact" },
+    );
+  }
+
+  async *allocatedRanges(reference: Reference, window: Window, signal: AbortSignal): AsyncIterable<ByteRange> {
+    const { pages, sizeBytes } = await this.#turn(signal, () => this.#snapshot(reference));
+    for (const page of pagesWithin([...pages.keys()], window)) yield clip(page, window, sizeBytes);
+  }
+
+  async *changedRanges(
+    reference: Reference,
+    parent: Reference,
+    window: Window,
+    signal: AbortSignal,
+  ): AsyncIterable<ChangedRange> {
+    const now = await this.#turn(signal, () => this.#snapshot(reference));
+    const before = this.#snapshot(parent);
+    const { diff } = this;
+    for (const page of pagesWithin(new Set([...now.pages.keys(), ...before.pages.keys()]), window)) {
+      const bytes = now.pages.get(page);
+      const same = bytes === before.pages.get(page);
+      if (diff.kind === "everything" ? bytes === undefined : same) continue;
+      if (diff.kind === "lies" && diff.leavesOut(page * pageBytes)) continue;
+      if (page * pageBytes >= now.sizeBytes) continue;
+      yield { ...clip(page, window, now.sizeBytes), kind: bytes === undefined ? "zero" : "data" };
+    }
+  }
+
+  read(reference: Reference, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#turn(signal, () => readImage(this.#snapshot(reference), offset, length));
+  }
+
+  async #turn<T>(signal: AbortSignal, work: () => T): Promise<T> {
+    signal.throwIfAborted();
+    await Promise.resolve();
+    return work();
+  }
+
+  #describe({ name, url, lun, role }: PageBlobDisk): SourceDisk {
+    const { identity, sizeBytes } = this.#disk(url);
+    return { name, ...(lun === undefined ? {} : { lun }), role, sizeBytes, logicalSectorSize: 512, identity };
+  }
+
+  #urlOf(vm: ProtectedVm, name: DiskName): string {
+    const disk = vm.source.disks.find((one) => one.name === name);
+    if (disk === undefined) throw new FarsideError("not-found", `The VM ${vm.name} has no disk ${name}.`);
+    return disk.url;
+  }
+
+  #disk(url: string): Disk {
+    const disk = this.#disks.get(url);
+    if (disk === undefined) throw new FarsideError("not-found", `There is no disk at ${url}.`, { details: { url } });
+    return disk;
+  }
+
+  #snapshot(reference: Reference): Snapshot {
+    const snapshot = this.#snapshots.get(reference["snapshot"] ?? "");
+    if (snapshot === undefined) throw new FarsideError("not-found", `There is no snapshot ${reference["snapshot"]}.`);
+    return snapshot;
+  }
+}
+
+function pagesWithin(pages: Iterable<number>, { fromByte, toByte }: Window): readonly number[] {
+  return [...pages]
+    .filter((page) => (page + 1) * pageBytes > fromByte && page * pageBytes < toByte)
+    .sort((a, b) => a - b);
+}
+
+function clip(page: number, { fromByte, toByte }: Window, sizeBytes: number): ByteRange {
+  const offset = Math.max(page * pageBytes, fromByte);
+  return { offset, length: Math.min((page + 1) * pageBytes, toByte, sizeBytes) - offset };
+}

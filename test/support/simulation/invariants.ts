@@ -1,0 +1,114 @@
+/**
+ * What must be true of a world at rest. Gives every breach it finds, in words; none is the empty list. The numbers are those of
+ * docs/architecture.md.
+ */
+import {
+  emptyImage,
+  firstDifference,
+  type SparseImage,
+  written,
+} from "../../../shared/adapters/memory/sparse-image.ts";
+import type { PointId, VmId } from "../../../shared/core/ids.ts";
+import { isActive } from "../../../shared/core/run-transitions.ts";
+import type { Manifest, ManifestDisk } from "../../../shared/core/vault/manifest.ts";
+import { listAll } from "../../../shared/operations/list-all.ts";
+import { listVms, readRestorePoints } from "../../../shared/operations/vault/list-restore-points.ts";
+import { readDisk } from "../../../shared/operations/vault/read-disk.ts";
+import type { World } from "./world.ts";
+
+export async function breaches(world: World): Promise<readonly string[]> {
+  const found: string[] = [];
+  const newest = new Map<VmId, Manifest>();
+  const standing = new Set<string>();
+  for (const vmId of await listVms(world.vault, world.signal)) {
+    for await (const point of readRestorePoints(world.vault, vmId, world.signal)) {
+      if (point.kind !== "standing") found.push(`I1: the manifest of ${point.pointId} is ${point.kind}`);
+      else {
+        if (!point.sealed) found.push(`W5: ${point.pointId} is not sealed`);
+        newest.set(vmId, point.manifest);
+        standing.add(`${vmId}/${point.pointId}`);
+        found.push(...(await pointBreaches(world, point.manifest)));
+      }
+    }
+  }
+  found.push(...(await rowBreaches(world, standing)));
+  found.push(...(await runBreaches(world, standing)));
+  found.push(...leftovers(world, newest));
+  return found;
+}
+
+/** I1, I2, I3: what is restored is what the snapshots held, and all of one attempt. */
+async function pointBreaches(world: World, manifest: Manifest): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const disk of manifest.disks) {
+    const snapshot = world.source.everMade(disk.snapshot);
+    const name = `${manifest.pointId}/${disk.name}`;
+    if (snapshot === undefined) found.push(`I1: the snapshot of ${name} was never made`);
+    else {
+      if (snapshot.attemptId !== manifest.attemptId) {
+        found.push(`I2: ${name} is of attempt ${snapshot.attemptId}, its manifest of ${manifest.attemptId}`);
+      }
+      try {
+        const difference = firstDifference(snapshot, await restoredImage(world, disk));
+        if (difference !== undefined) found.push(`I1: ${name} differs at byte ${difference}`);
+      } catch (error) {
+        found.push(`I3: ${name} cannot be read: ${String(error)}`);
+      }
+    }
+  }
+  return found;
+}
+
+export async function restoredImage(world: World, disk: ManifestDisk): Promise<SparseImage> {
+  let image = emptyImage(disk.sizeBytes);
+  for await (const piece of readDisk(world.vault, disk, {}, world.signal)) {
+    if (piece.kind === "data") image = written(image, piece.offset, piece.content);
+  }
+  return image;
+}
+
+/** The catalog shows what stands, and nothing else. */
+async function rowBreaches(world: World, standing: ReadonlySet<string>): Promise<readonly string[]> {
+  const found: string[] = [];
+  const rows = new Set<string>();
+  for await (const { value } of listAll(world.catalog.restorePoints, {}, world.signal))
+    rows.add(`${value.vmId}/${value.pointId}`);
+  for (const point of standing) if (!rows.has(point)) found.push(`Rows: ${point} stands and has no row`);
+  for (const row of rows) if (!standing.has(row)) found.push(`Rows: ${row} has a row and does not stand`);
+  return found;
+}
+
+/** I7: every run has ended, truthfully, and no guest is frozen. */
+async function runBreaches(world: World, standing: ReadonlySet<string>): Promise<readonly string[]> {
+  const found: string[] = [];
+  const points = new Set<PointId>();
+  for (const run of await world.runs()) {
+    if (isActive(run)) found.push(`I7: run ${run.runId} is still ${run.state}`);
+    else if (run.cleanUp !== "done") found.push(`I9: run ${run.runId} is not cleaned up`);
+    if (run.kind === "backup" && run.state === "succeeded") {
+      points.add(run.restorePointId);
+      if (!standing.has(`${run.vmId}/${run.restorePointId}`)) {
+        found.push(`I7: run ${run.runId} succeeded without a restore point`);
+      }
+    }
+  }
+  for (const point of standing) {
+    if (!points.has(point.slice(point.indexOf("/") + 1) as PointId))
+      found.push(`I7: ${point} stands, and no run succeeded with it`);
+  }
+  for (const [url, guest] of world.guests) if (guest.isFrozen) found.push(`I7: the guest ${url} is frozen`);
+  return found;
+}
+
+/** I9: nothing is left over but the snapshots that the next backups build on. */
+function leftovers(world: World, newest: ReadonlyMap<VmId, Manifest>): readonly string[] {
+  const found: string[] = [];
+  const bases = new Set([...newest.values()].map(({ attemptId }) => attemptId));
+  for (const attemptId of world.source.attempts()) {
+    if (!bases.has(attemptId)) found.push(`I9: a snapshot of attempt ${attemptId} is left`);
+  }
+  for (const name of world.store.names()) if (name.startsWith("work/")) found.push(`I9: ${name} is left`);
+  for (const url of world.target.unfinished()) found.push(`I9: the unfinished target ${url} is left`);
+  for (const { task } of world.queue.pending()) found.push(`I9: a message ${task.kind} is left`);
+  return found;
+}
