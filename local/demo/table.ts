@@ -37,7 +37,7 @@ function rowOf(run: DemoRun, disk: DemoRunDisk): string[] {
     mebibytes(disk.readBytes),
     mebibytes(disk.storedBytes),
     // How much of what was read the vault had already; how much smaller the rest became.
-    ratio(disk.readBytes, disk.newBytes),
+    disk.newBytes === 0 && disk.readBytes > 0 ? "all" : ratio(disk.readBytes, disk.newBytes),
     ratio(disk.newBytes, disk.storedBytes),
     seconds(run),
     run.consistency ?? "-",

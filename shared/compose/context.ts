@@ -2,8 +2,6 @@
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
 import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
 import type { StorageConnection } from "../adapters/azure/storage-connection.ts";
-import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
-import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
 import { PageBlobSource } from "../adapters/azure/page-blob-source.ts";
 import { StorageTaskQueue } from "../adapters/azure/storage-task-queue.ts";
 import { TableCatalog } from "../adapters/azure/table-catalog.ts";

@@ -12,7 +12,7 @@ import { StorageAccounts } from "../../shared/adapters/azure/storage-accounts.ts
 import { openContainer } from "../../shared/adapters/azure/storage-clients.ts";
 import { MemoryCatalog } from "../../shared/adapters/memory/memory-catalog.ts";
 import { MemoryTaskQueue } from "../../shared/adapters/memory/memory-task-queue.ts";
-import { CronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
+import { cronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
 import { systemClock, systemRandom } from "../../shared/compose/system.ts";
 import type { ConsistencyLevel } from "../../shared/core/consistency.ts";
 import { hasCode } from "../../shared/core/errors.ts";
@@ -66,7 +66,7 @@ const visibilityMs = 600_000;
 const never = new AbortController().signal;
 
 export async function createRealPipeline(options: RealPipelineOptions): Promise<RealPipeline> {
-  const [clock, random, calendar] = [systemClock(), systemRandom(), new CronCalendar()];
+  const [clock, random, calendar] = [systemClock(), systemRandom(), cronCalendar];
   const accounts = await StorageAccounts.open(options.accounts);
   const container = await openContainer({
     kind: "connection-string",
