@@ -216,7 +216,15 @@ describe("A process that is killed at any port call leaves a system that comes t
     const report = await crashSweep(scenario);
     expect(report.breaches).toEqual([]);
     expect(report.calls.length).toBeGreaterThan(3);
-    expect(report.deaths).toBe(2 * report.calls.length);
+    expect(report.struck).toBe(2 * report.calls.length);
+  });
+});
+
+describe("A service that fails at any one call, before or after it had its effect, stops nothing:", () => {
+  test.each(Object.entries({ ...backups, ...restores, ...ends }))("%s", async (_, scenario) => {
+    const report = await crashSweep(scenario, "fails");
+    expect(report.breaches).toEqual([]);
+    expect(report.struck).toBe(2 * report.calls.length);
   });
 });
 
@@ -233,7 +241,7 @@ describe("The sweep can fail:", () => {
       expect: () => Promise.resolve(),
     });
     expect(report.breaches).toContain(
-      "died after call 0 (guest.freeze): I7: the guest https://guest.example/web is frozen",
+      "dies after call 0 (guest.freeze): I7: the guest https://guest.example/web is frozen",
     );
     expect(report.breaches.filter((breach) => breach.includes("call 1") && breach.includes("after"))).toEqual([]);
   });
@@ -245,6 +253,6 @@ describe("The sweep can fail:", () => {
       if (times === 1) await world.context(process).catalog.vms.get(vm, world.signal);
     };
     const report = await crashSweep({ prepare: changedVm, act, expect: () => Promise.resolve() });
-    expect(report.breaches).toContain("died before call 0 (catalog.vms.get): the death was never reached");
+    expect(report.breaches).toContain("dies before call 0 (catalog.vms.get): it was never reached");
   });
 });

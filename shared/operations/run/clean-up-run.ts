@@ -65,15 +65,18 @@ async function cleanUpRestore(
   }
 }
 
-/** Thaws what a dead attempt may have left frozen. Throws while the guest does not answer and its own time limit has not passed. */
+/** How much longer than its own time limit a guest that does not answer is asked again: not every guest keeps its limit. */
+const thawGraceMs = 10 * 60_000;
+
+/** Thaws what a dead attempt may have left frozen. Throws while the guest does not answer and may still be frozen. */
 export async function thawOf(context: Context, freeze: Freeze, token: string, signal: AbortSignal): Promise<void> {
   try {
     await context.guest.thaw(freeze.guestUrl, token, signal);
   } catch (error) {
     if (!(error instanceof FarsideError)) throw error;
     const elapsedMs = context.clock.now() - epochMs(freeze.requestedAt);
-    // An instant ahead of us was written by a clock that was: the limit has passed as far as anybody can tell.
-    const passed = elapsedMs > freeze.ttlSeconds * 1000 || elapsedMs < -clockToleranceMs;
+    // An instant ahead of us was written by a clock that was: as far as anybody can tell, its time is over.
+    const passed = elapsedMs > freeze.ttlSeconds * 1000 + thawGraceMs || elapsedMs < -clockToleranceMs;
     if (!passed && hasCode(error, "guest-failed", "unavailable", "throttled")) throw error;
   }
 }

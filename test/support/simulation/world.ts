@@ -61,7 +61,7 @@ export class World {
   readonly log: { level: string; event: string; fields: Readonly<Record<string, unknown>> }[] = [];
   limits: StepLimits = {
     windowBytes: chunkSizeBytes,
-    stepBudgetMs: 5 * minuteMs,
+    stepBudgetMs: minuteMs,
     windowsAhead: 2,
     chunksAtOnce: 4,
     sampleChunks: 2,
@@ -244,7 +244,7 @@ export class World {
 
   /** Lets time pass, messages arrive and the reconciler tick, until every run has ended and nothing is left to deliver. */
   async settle(limitMinutes = 48 * 60): Promise<void> {
-    for (let minute = 0; minute < limitMinutes; minute++) {
+    for (let passed = 0; passed < limitMinutes; passed++) {
       await this.drain();
       await this.reconcile({ sweep: "all" });
       if (
@@ -253,7 +253,7 @@ export class World {
       )
         return;
       const nextAt = this.queue.pending()[0]?.visibleAtMs ?? Infinity;
-      const passing = Math.min(Math.max(nextAt - this.clock.serviceNow(), 1), minuteMs);
+      const passing = Math.min(Math.max(nextAt - this.clock.serviceNow(), 1), 2 * minuteMs);
       this.clock.advance(passing);
     }
     throw new Error(`The world did not come to rest within ${limitMinutes} minutes.`);
