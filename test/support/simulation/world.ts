@@ -284,6 +284,6 @@ export function diskUrl(vm: string, disk: string): string {
   return `https://source.example/${vm}/${disk}.vhd`;
 }
 
-export const consistencyOf = (wanted: ConsistencyLevel, least: ConsistencyLevel) => ({
+const consistencyOf = (wanted: ConsistencyLevel, least: ConsistencyLevel) => ({
   consistency: { wanted, least },
 });
