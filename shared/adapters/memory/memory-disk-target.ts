@@ -50,9 +50,12 @@ export class MemoryDiskTarget implements DiskTarget {
     this.#targets.set(disk.url, { runId, image: emptyImage(disk.sizeBytes), finished: false });
   }
 
-  async write(disk: TargetDisk, offset: number, content: Uint8Array, signal: AbortSignal): Promise<void> {
+  async write(disk: TargetDisk, runId: RunId, offset: number, content: Uint8Array, signal: AbortSignal): Promise<void> {
     await turn(signal);
     const target = this.#open(disk);
+    if (target.runId !== runId || target.finished) {
+      throw new FarsideError("target-exists", `The target ${disk.url} is not this run's unfinished work.`);
+    }
     target.image = written(target.image, offset, content);
   }
 

@@ -75,8 +75,7 @@ describe("A VM", () => {
     await call("PUT", "policies/minutely", { retention: { keepLast: 5 }, schedule: { cron: "* * * * *" } });
     await call("PUT", "policies/idle", { retention: { keepLast: 5 } });
     const source = { kind: "page-blob", disks: [{ name: "os", url: diskUrl }] };
-    const made = await call("PUT", "vms/web1", { policy: "idle", source });
-    expect(made.status).toBe(201);
+    await call("PUT", "vms/web1", { policy: "idle", source });
   });
 
   test("is backed up on demand: 202 with the run's addresses", async () => {
