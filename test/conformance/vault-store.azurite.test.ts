@@ -69,6 +69,14 @@ describe("A vault store on a real server", () => {
     expect(JSON.stringify([refused, String(refused)])).not.toContain(wrong.slice(0, 20));
   });
 
+  test("tells a container's name that the service does not take, and an identity without https", async () => {
+    const code = async (store: BlobVaultStore): Promise<unknown> =>
+      store.createContainer(signal).catch((error: unknown) => (error as { code?: unknown }).code);
+    expect(await code(await storeOf("v"))).toBe("bad-configuration");
+    const url = `${azurite.blobUrl}/vaultacct/vault`;
+    expect(await code(new BlobVaultStore(await openContainer({ kind: "url", url })))).toBe("bad-configuration");
+  });
+
   test("goes on when a server that stood still for three seconds wakes up", async () => {
     const store = await storeOf(`c-${randomUUID()}`);
     await store.createContainer(signal);

@@ -94,6 +94,12 @@ function meaning({ status, code }: StorageFault): { readonly code: ErrorCode; re
   }
   if (status === 409 || status === 412)
     return { code: "conflict", advice: "Somebody else changed it, or the service protects it." };
+  if (code === "InvalidResourceName" || code === "OutOfRangeInput" || code === "InvalidUri") {
+    return {
+      code: "bad-configuration",
+      advice: "Check the names: a container has 3 to 63 of a-z, 0-9 and single -.",
+    };
+  }
   return {
     code: "internal",
     advice: "The service does not take such a request: this is a defect, or the service differs.",
@@ -102,7 +108,14 @@ function meaning({ status, code }: StorageFault): { readonly code: ErrorCode; re
 
 /** Errors of the credential come from another package; their text may be long, but holds no secret. */
 function credentialError(error: unknown, doing: string): FarsideError | undefined {
-  if (!(error instanceof Error) || !/Credential|Authentication/.test(error.name)) return undefined;
+  if (!(error instanceof Error)) return undefined;
+  if (error.message.startsWith("Bearer token authentication is not permitted")) {
+    return new FarsideError(
+      "bad-configuration",
+      `Could not ${doing}: an identity is used over https only. Give an https address, a key or a SAS.`,
+    );
+  }
+  if (!/Credential|Authentication/.test(error.name)) return undefined;
   return new FarsideError(
     "forbidden",
     `Could not ${doing}: no credential was accepted (${error.name}). Sign in, or give a key or a SAS.`,

@@ -47,7 +47,7 @@ export interface PassphraseSlot extends KeySlotBase {
   readonly wrapped: { readonly nonce: string; readonly ciphertext: string };
 }
 
-export interface KeyVaultSlot extends KeySlotBase {
+interface KeyVaultSlot extends KeySlotBase {
   readonly kind: "key-vault";
   readonly keyUrl: string;
   readonly algorithm: "RSA-OAEP-256";
@@ -143,7 +143,7 @@ export function checkSlot(slot: KeySlot): void {
   );
 }
 
-export function withChecksum<T extends KeySlot>(slot: T): T {
+function withChecksum<T extends KeySlot>(slot: T): T {
   return { ...slot, checksum: checksumOf(slot) };
 }
 

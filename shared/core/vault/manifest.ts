@@ -73,6 +73,8 @@ export interface ManifestBody {
 }
 
 export interface Manifest extends ManifestBody {
+  /** Which of the vault's keys signed it; absent for the first. */
+  readonly keyEpoch?: number;
   /** The `mac` of the VM's restore point before this one; the first has none. */
   readonly previousMac?: string;
   readonly mac: string;

@@ -75,7 +75,7 @@ export function objectIdOf(keys: VaultKeys, kind: ObjectKind, plain: Uint8Array,
 const zeros = Buffer.alloc(1024 * 1024);
 
 /** Whether this content is represented by the zero id. */
-export function isZero(kind: ObjectKind, plain: Uint8Array): boolean {
+function isZero(kind: ObjectKind, plain: Uint8Array): boolean {
   if (kind === "data") return isAllZero(plain);
   return kind === "segment" && isAllZero(plain.subarray(8));
 }

@@ -16,8 +16,8 @@ import { currentEpoch, keysOfEpoch } from "./data-keys.ts";
 import { kindBytes, kindOfByte, objectIdAt, objectIdBytes, objectIdOf, objectName } from "./object-id.ts";
 import type { ObjectId, ObjectKind } from "./object-id.ts";
 
-export const headerBytes = 56;
-export const tagBytes = 16;
+const headerBytes = 56;
+const tagBytes = 16;
 export const nonceBytes = 12;
 
 const magic = Buffer.from("FSO1", "latin1");
@@ -30,9 +30,10 @@ const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
 /**
- * Level 1 packs about 400 MiB/s on one core, level 3 about 190, for some 5 % smaller output. A reader accepts every level.
+ * Level 3 makes a program's binary 10 % smaller than level 1 does (36.5 % of its size against 40.5 %), and still hashes, packs and
+ * seals 420 MiB/s on two cores with four chunks at once, against 540: more than a region's link takes. A reader accepts every level.
  */
-const zstdLevel = 1;
+const zstdLevel = 3;
 /** A frame may ask its reader for a window of at most 16 MiB. */
 const zstdMaxWindowLog = 24;
 

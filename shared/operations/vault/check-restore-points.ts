@@ -141,8 +141,7 @@ async function judgeTombstone(
 }
 
 function linkOf(manifest: Manifest): ChainLink {
-  const { pointId, mac, previousMac } = manifest;
-  const keyEpoch = (manifest as { keyEpoch?: number }).keyEpoch ?? 0;
+  const { pointId, mac, previousMac, keyEpoch = 0 } = manifest;
   return { pointId, kind: "manifest", mac, keyEpoch, ...(previousMac === undefined ? {} : { previousMac }) };
 }
 

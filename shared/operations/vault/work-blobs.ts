@@ -90,7 +90,8 @@ export async function* listWorkRuns(vault: OpenVault, signal: AbortSignal): Asyn
 
 /**
  * Begins the session of an attempt: its first write, whose Last-Modified is `sessionStartedAt` (rule W1). Called again, it gives the
- * same session.
+ * same session, until `deleteWork`. A run keeps the answer in its own state from the first step on and commits by that: after `deleteWork` a
+ * late step would get a younger session here, which what it found before was never measured by.
  */
 export async function startSession(vault: OpenVault, attemptId: AttemptId, signal: AbortSignal): Promise<Session> {
   const runId = parseRunId(attemptId.slice(0, 26));

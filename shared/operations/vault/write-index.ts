@@ -3,16 +3,15 @@ import { canonicalJsonBytes } from "../../core/vault/canonical-json.ts";
 import type { DiskIndex } from "../../core/vault/disk-index.ts";
 import { encodeDiskIndex } from "../../core/vault/disk-index.ts";
 import type { ObjectId } from "../../core/vault/object-id.ts";
-import { zeroObjectId } from "../../core/vault/object-id.ts";
 import { encodeSegment } from "../../core/vault/segment.ts";
 import type { OpenVault } from "./open-vault.ts";
 import type { Session, WrittenObject } from "./write-object.ts";
 import { writeObject } from "./write-object.ts";
 
-/** The id of a segment all of whose chunks are zero; it is never stored. */
-export const zeroSegmentId: ObjectId = zeroObjectId;
-
-/** The segment of these chunks, 1,024 of them or what is left at the end of the disk. */
+/**
+ * The segment of these chunks, 1,024 of them or what is left at the end of the disk. Of nothing but zeros it is the zero id
+ * (`zeroObjectId`), which is known without calling this, and never stored.
+ */
 export function writeSegment(
   vault: OpenVault,
   chunkIds: readonly ObjectId[],
