@@ -1,4 +1,4 @@
-/** Files as a target: no server is needed. */
+/** Targets that need no server: memory, and files. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openFileDisk } from "../../shared/adapters/local/file-disk.ts";
 import { FileTarget } from "../../shared/adapters/local/file-target.ts";
+import { MemoryDiskTarget } from "../../shared/adapters/memory/memory-disk-target.ts";
+import { readImage } from "../../shared/adapters/memory/sparse-image.ts";
 import { parseDiskName } from "../../shared/core/ids.ts";
 import { sampleRunId } from "../support/sample-rows.ts";
 import { diskTargetConformance } from "./disk-target.suite.ts";
@@ -22,6 +24,20 @@ afterAll(async () => rm(folder, { recursive: true, force: true }));
 let places = 0;
 const newPlace = (): string => join(folder, String(++places), "deeper");
 const name = parseDiskName("os");
+
+describe("Memory as a target", () => {
+  diskTargetConformance(async () => {
+    const target = new MemoryDiskTarget();
+    return Promise.resolve({
+      target,
+      place: "https://target.example/restored",
+      finished: async ({ url }) => {
+        const image = target.finished(url);
+        return Promise.resolve(image === undefined ? undefined : Buffer.from(readImage(image, 0, image.sizeBytes)));
+      },
+    });
+  });
+});
 
 describe.each(["raw", "vhd"] as const)("Files as a target (%s)", (format) => {
   diskTargetConformance(async () =>

@@ -2,7 +2,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export type GuestFault =
+type GuestFault =
   /** Takes the request and never answers; the freeze does not happen. */
   | "no-answer"
   /** Freezes, and never answers. */

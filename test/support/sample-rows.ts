@@ -25,7 +25,7 @@ export function sampleRunId(n: number): RunId {
   return parseRunId(ulid(sampleEpochMs + n * 1000, new Uint8Array(10).fill(n % 256)));
 }
 
-export const samplePointId = (n: number) => parsePointId(sampleRunId(n));
+const samplePointId = (n: number) => parsePointId(sampleRunId(n));
 
 export const samplePolicy: Policy = {
   name: parsePolicyName("nightly"),
@@ -66,7 +66,7 @@ export const sampleVmState: VmState = {
   lastPointAt: at,
 };
 
-export const sampleSet: SnapshotSet = {
+const sampleSet: SnapshotSet = {
   attemptId: attemptId(sampleRunId(1), 1),
   pointId: samplePointId(1),
   source: "page-blob",
@@ -97,7 +97,7 @@ export const sampleSet: SnapshotSet = {
   parentPointId: samplePointId(0),
 };
 
-export const sampleProgress: DiskProgress = {
+const sampleProgress: DiskProgress = {
   name: parseDiskName("os"),
   sizeBytes: 1 << 30,
   mode: "incremental",
@@ -109,7 +109,7 @@ export const sampleProgress: DiskProgress = {
   storedBytes: 1234,
 };
 
-export function sampleRun(n: number, facts: Partial<Pick<BackupRun, "vm" | "vmId">> = {}) {
+function sampleRun(n: number, facts: Partial<Pick<BackupRun, "vm" | "vmId">> = {}) {
   return {
     runId: sampleRunId(n),
     vm: sampleVm.name,

@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exactPageDiff } from "./exact-page-diff.ts";
 
-export type RequestKind =
+type RequestKind =
   | "create-page-blob"
   | "put-page"
   | "clear-page"
@@ -31,7 +31,7 @@ export interface SeenRequest {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
-export type Fault =
+type Fault =
   /** Answered here; the service never sees the request. */
   | {
       readonly kind: "answer";
@@ -47,7 +47,7 @@ export type Fault =
   /** The service's answer never comes. */
   | { readonly kind: "silence" };
 
-export interface InjectedFault {
+interface InjectedFault {
   /** How often it struck. A test whose fault was never reached proves nothing. */
   readonly hits: number;
 }

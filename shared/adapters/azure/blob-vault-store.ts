@@ -5,13 +5,12 @@ import type { Timestamp } from "../../core/timestamp.ts";
 import { timestamp } from "../../core/timestamp.ts";
 import { corrupt } from "../../core/vault/corrupt.ts";
 import type { RefreshedBlob, VaultBlob, VaultBlobContent, VaultStore } from "../../ports/vault-store.ts";
+import { wholeBody } from "./blob-body.ts";
 import { publicUrl } from "./storage-clients.ts";
 import { isAlreadyThere, isBlobAbsent, isEtagChanged, storageError, storageFault } from "./storage-errors.ts";
 
 /** Names a page: as many as the service gives at most. */
 const defaultPageSize = 5000;
-/** How often a body that breaks off is asked for again, from where it broke. */
-const bodyRetries = 2;
 
 export class BlobVaultStore implements VaultStore {
   readonly location: string;
@@ -59,10 +58,8 @@ export class BlobVaultStore implements VaultStore {
 
   async read(name: string, maxBytes: number, signal: AbortSignal): Promise<VaultBlobContent | undefined> {
     try {
-      const answer = await this.#blob(name).download(0, undefined, {
-        abortSignal: signal,
-        maxRetryRequests: bodyRetries,
-      });
+      const blob = this.#blob(name);
+      const answer = await blob.download(0, undefined, { abortSignal: signal });
       const sizeBytes = answer.contentLength;
       if (sizeBytes === undefined) throw noLength(name);
       if (sizeBytes > maxBytes) {
@@ -70,7 +67,10 @@ export class BlobVaultStore implements VaultStore {
         const defect = { object: name, reason: "too-long", expected: maxBytes, found: sizeBytes } as const;
         throw corrupt(defect, `it has ${sizeBytes} bytes, and nothing of its kind more than ${maxBytes}`);
       }
-      return { ...blobOf(name, sizeBytes, answer), content: await readBody(name, answer, sizeBytes) };
+      const conditions = answer.etag === undefined ? {} : { ifMatch: answer.etag };
+      const ask = (from: number) => blob.download(from, undefined, { abortSignal: signal, conditions });
+      const body = { fromByte: 0, lengthBytes: sizeBytes, first: answer, ask };
+      return { ...blobOf(name, sizeBytes, answer), content: await wholeBody(body, signal) };
     } catch (error) {
       if (isBlobAbsent(error)) return undefined;
       throw this.#error(error, "read", name, signal);
@@ -177,22 +177,4 @@ function noLength(name: string): FarsideError {
 function discardBody(answer: BlobDownloadResponseParsed): void {
   const body = answer.readableStreamBody as { destroy?: () => void } | undefined;
   body?.destroy?.();
-}
-
-/** The whole body; a body that ends early is no content. */
-async function readBody(
-  name: string,
-  answer: BlobDownloadResponseParsed,
-  sizeBytes: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const content = new Uint8Array(sizeBytes);
-  let at = 0;
-  for await (const part of (answer.readableStreamBody ?? []) as AsyncIterable<Buffer>) {
-    if (at + part.length <= sizeBytes) content.set(part, at);
-    at += part.length;
-  }
-  if (at === sizeBytes) return content;
-  throw new FarsideError("unavailable", `The body of "${name}" had ${at} of its ${sizeBytes} bytes: try again.`, {
-    details: { object: name, expected: sizeBytes, found: at },
-  });
 }

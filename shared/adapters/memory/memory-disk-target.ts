@@ -38,12 +38,13 @@ export class MemoryDiskTarget implements DiskTarget {
 
   async isTaken(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<boolean> {
     await turn(signal);
-    const target = this.#targets.get(disk.url);
-    return target !== undefined && (target.finished || target.runId !== runId);
+    return this.#isTaken(disk, runId);
   }
 
   async prepare(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
-    if (await this.isTaken(disk, runId, signal)) {
+    await turn(signal);
+    // From here on in one turn: of many that prepare at once exactly one begins.
+    if (this.#isTaken(disk, runId)) {
       throw new FarsideError("target-exists", `The target ${disk.url} exists already.`, { details: { url: disk.url } });
     }
     if (this.#targets.has(disk.url)) return;
@@ -51,6 +52,9 @@ export class MemoryDiskTarget implements DiskTarget {
   }
 
   async write(disk: TargetDisk, runId: RunId, offset: number, content: Uint8Array, signal: AbortSignal): Promise<void> {
+    if (offset % 512 !== 0 || offset + content.length > disk.sizeBytes) {
+      throw new RangeError(`A write of ${content.length} bytes at ${offset} does not fit a disk of ${disk.sizeBytes}.`);
+    }
     await turn(signal);
     const target = this.#open(disk);
     if (target.runId !== runId || target.finished) {
@@ -70,6 +74,11 @@ export class MemoryDiskTarget implements DiskTarget {
     await turn(signal);
     const target = this.#targets.get(disk.url);
     if (target?.runId === runId && !target.finished) this.#targets.delete(disk.url);
+  }
+
+  #isTaken(disk: TargetDisk, runId: RunId): boolean {
+    const target = this.#targets.get(disk.url);
+    return target !== undefined && (target.finished || target.runId !== runId);
   }
 
   #open(disk: TargetDisk): Target {

@@ -293,7 +293,7 @@ describe("The changed-page list", () => {
     }
   });
 
-  test("is probed on a blob that is removed also where the probe fails, and what a death left is swept", async () => {
+  test("is probed on a blob that is removed also where the probe fails", async () => {
     const { made, vm } = await make();
     const [os] = await snapshot(vm);
     const names = async (): Promise<string[]> => {

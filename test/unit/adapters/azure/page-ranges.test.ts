@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { array, assert, boolean, integer, nat, property, record } from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   changedFrom,
@@ -37,12 +37,11 @@ describe("Listed ranges", () => {
   });
 
   test("say of each byte what they said before, whatever they were", () => {
-    const listed = fc.array(
-      fc.record({ start: fc.nat(60), length: fc.integer({ min: 1, max: 30 }), isClear: fc.boolean() }),
-      { maxLength: 12 },
-    );
-    fc.assert(
-      fc.property(listed, fc.nat(40), fc.integer({ min: 41, max: 90 }), (items, fromByte, toByte) => {
+    const listed = array(record({ start: nat(60), length: integer({ min: 1, max: 30 }), isClear: boolean() }), {
+      maxLength: 12,
+    });
+    assert(
+      property(listed, nat(40), integer({ min: 41, max: 90 }), (items, fromByte, toByte) => {
         const ranges = items.map(({ start, length, isClear }) => range(start, length, isClear));
         const changed = changedFrom(ranges, { fromByte, toByte });
         let end = fromByte;
