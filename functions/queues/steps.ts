@@ -61,7 +61,8 @@ function parsedOrUndefined(message: unknown): Task | undefined {
   }
 }
 
-function runStep(context: Context, task: Task, signal: AbortSignal): Promise<StepOutcome> {
+/** The step that a message asks for. */
+export function runStep(context: Context, task: Task, signal: AbortSignal): Promise<StepOutcome> {
   switch (task.kind) {
     case "start-backup":
       return startBackup(context, task, signal);
