@@ -1,8 +1,8 @@
-import { createWriteStream, mkdirSync } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { join, resolve } from "node:path";
 import { describeError, type LogLevel, type LogSink } from "../../local/host/log.ts";
 import type { Stack } from "../../local/stack/stack.ts";
-import { startStack } from "../../local/stack/stack.ts";
+import { makeDataFolder, startStack } from "../../local/stack/stack.ts";
 import { defaultDataFolder, findDataFolder, readStackFile } from "../../local/stack/stack-file.ts";
 import { readPassphrase } from "../../shared/compose/vault.ts";
 import { settingOf } from "../../shared/config/problems.ts";
@@ -18,7 +18,7 @@ export async function up(verb: Verb, flags: UpFlags): Promise<number> {
   if (flags.ephemeral === true && verb.dataFolder !== undefined) {
     throw new FarsideError("bad-input", "--ephemeral uses a temporary folder: leave out --data.");
   }
-  const dataFolder = flags.ephemeral === true ? undefined : dataFolderOf(verb);
+  const dataFolder = flags.ephemeral === true ? undefined : makeDataFolder(dataFolderOf(verb));
   const passphrase = await passphraseOf(verb, dataFolder);
   if (!verb.output.json) verb.output.note("Starting two storage regions and the functions host…");
   const stack = await startStack({
@@ -119,7 +119,6 @@ const shownLevels: ReadonlySet<LogLevel> = new Set(["warning", "error", "critica
 
 /** Everything into a file in the data folder; what is wrong also on standard error, and all of it with --verbose. */
 function logSink(verb: Verb, dataFolder: string | undefined): LogSink {
-  if (dataFolder !== undefined) mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
   const file =
     dataFolder === undefined
       ? undefined

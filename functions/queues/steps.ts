@@ -31,7 +31,7 @@ export function stepHandler(app: App): StorageQueueHandler {
   return async (message) => {
     const task = parseTask(message);
     const outcome = await withStepDeadline(app, (context, signal) => runStep(context, task, signal));
-    (await app.context()).log.log("debug", "step.outcome", { ...fieldsOf(task), outcome: outcome.kind });
+    (await app.context()).log.log("debug", "step-outcome", { ...fieldsOf(task), outcome: outcome.kind });
   };
 }
 
@@ -41,14 +41,14 @@ export function poisonHandler(app: App, kind: TaskKind): StorageQueueHandler {
     try {
       const task = parsedOrUndefined(message);
       if (task === undefined) {
-        (await app.context()).log.log("error", "task.unreadable", { queue: poisonQueueOf(kind) });
+        (await app.context()).log.log("error", "task-unreadable", { queue: poisonQueueOf(kind) });
         return;
       }
       await withStepDeadline(app, (context, signal) => failPoisoned(context, { task }, signal));
     } catch (error) {
       if (delivery < maxDequeueCount) throw error;
       // The configuration itself may be what is wrong: the runtime's own log always works.
-      invocation.error(`poison.given-up queue=${poisonQueueOf(kind)} code=${errorRecord(error).code}`);
+      invocation.error(`poison-given-up queue=${poisonQueueOf(kind)} code=${errorRecord(error).code}`);
     }
   };
 }
