@@ -2,7 +2,7 @@ import { FarsideError } from "../../shared/core/errors.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import type { AffectedDisk, Finding, VerifyReport } from "../../shared/operations/vault/findings.ts";
 import { isWhole } from "../../shared/operations/vault/findings.ts";
-import type { VerifyProgress } from "../../shared/operations/vault/verify-vault.ts";
+import type { VerifyOptions } from "../../shared/operations/vault/verify-vault.ts";
 import { verifyVault } from "../../shared/operations/vault/verify-vault.ts";
 import { verifyVm } from "../../shared/operations/vault/verify-vm.ts";
 import { formatBytes } from "../format.ts";
@@ -43,7 +43,7 @@ export async function verify(
 const redrawMs = 200;
 
 /** How much there is in all is known only at the end: what was found so far has to do. */
-function progressOf(verb: Verb): (progress: VerifyProgress) => void {
+function progressOf(verb: Verb): NonNullable<VerifyOptions["onProgress"]> {
   let drawnAt = 0;
   return ({ chunks, readBytes }) => {
     const now = performance.now();
