@@ -5,6 +5,7 @@
  * 2. The next window of its chain is sent before its own result is written, so that a death in between loses no chain.
  * 3. Whoever's result is the last one sees all results, since each looks after writing its own: the one that does sends the commit.
  */
+import pLimit from "p-limit";
 import { segmentsOf } from "../core/backup-plan.ts";
 import { FarsideError } from "../core/errors.ts";
 import type { AttemptId, RunId } from "../core/ids.ts";
@@ -190,7 +191,9 @@ async function openDisk(
     method,
     parent: parent === undefined || index === undefined ? undefined : { index, snapshot: parent.snapshot },
     writer: createObjectWriter(vault, { startedAt: run.set.sessionStartedAt }, signal),
-    places: createPlaces(chunksAtOnce),
+    // Twice, so that the next chunks are read while the last ones are written.
+    places: createPlaces(2 * chunksAtOnce),
+    writes: pLimit(chunksAtOnce),
     chunksAtOnce,
   };
 }

@@ -25,7 +25,7 @@ export function sampleRunId(n: number): RunId {
   return parseRunId(ulid(sampleEpochMs + n * 1000, new Uint8Array(10).fill(n % 256)));
 }
 
-const samplePointId = (n: number) => parsePointId(sampleRunId(n));
+export const samplePointId = (n: number) => parsePointId(sampleRunId(n));
 
 export const samplePolicy: Policy = {
   name: parsePolicyName("nightly"),

@@ -114,7 +114,7 @@ export function withTryTimeout<C>(tryTimeoutMs: number, make: (options: StorageP
 }
 
 /** A limit on one try, its body included. The first time-out of a request is told as one that the client tries again. */
-function tryTimeout(limitMs: number): TryPolicy {
+export function tryTimeout(limitMs: number): TryPolicy {
   const timedOutBefore = new WeakSet<TryRequest>();
   return {
     name: "farsideTryTimeout",

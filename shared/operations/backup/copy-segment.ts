@@ -4,6 +4,7 @@
  * 1. A chunk whose id is the parent's at the same place costs no request (rule W2); every other one is looked for (rule W3).
  * 2. Where the parent's segment is damaged, the whole stretch is read from the snapshot: the backup mends what it can.
  */
+import type { LimitFunction } from "p-limit";
 import type { ChunkWork, NamedRange, ReadGroup, SegmentPlace } from "../../core/segment-work.ts";
 import { readGroups, SegmentWork } from "../../core/segment-work.ts";
 import { hasCode } from "../../core/errors.ts";
@@ -32,6 +33,8 @@ export interface DiskToCopy {
   readonly writer: ObjectWriter;
   /** One for each chunk in memory, over all segments that are at work. */
   readonly places: Places;
+  /** Chunks that are looked for or written at once, over all segments that are at work. */
+  readonly writes: LimitFunction;
   readonly chunksAtOnce: number;
 }
 
@@ -124,7 +127,7 @@ async function copyChunks(
         ids[chunk] = parentId;
         return;
       }
-      const written = await disk.writer.write("data", plain);
+      const written = await disk.writes(() => disk.writer.write("data", plain));
       ids[chunk] = written.id;
       if (written.outcome !== "written") return;
       counts.newChunks++;

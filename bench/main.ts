@@ -1,0 +1,36 @@
+/**
+ * `npm run bench [-- NAME …]`: the figures that the project promises, measured in one run on this machine. Ratios where they can be;
+ * absolute times of a noisy machine say little. Exit code 1 where a figure misses its target.
+ */
+import { appStart } from "./figures/app-start.ts";
+import { copySpeed } from "./figures/copy-speed.ts";
+import { memory } from "./figures/memory.ts";
+import { unchanged } from "./figures/unchanged.ts";
+import type { Figure } from "./support/figure.ts";
+
+const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  "app-start": appStart,
+  "copy-speed": copySpeed,
+  memory,
+  unchanged,
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in benchmarks));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `There is no benchmark ${unknown.join(", ")}: choose from ${Object.keys(benchmarks).join(", ")}.\n`,
+  );
+  process.exit(2);
+}
+let missed = 0;
+for (const [name, measure] of Object.entries(benchmarks)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  for (const figure of await measure()) {
+    if (!figure.met) missed++;
+    process.stdout.write(
+      `${figure.met ? "met   " : "MISSED"}  ${figure.name}: ${figure.value}; target ${figure.target}\n`,
+    );
+  }
+}
+process.exitCode = missed > 0 ? 1 : 0;

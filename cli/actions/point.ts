@@ -1,0 +1,97 @@
+import { restorePointOf } from "../../shared/core/restore-point.ts";
+import type { Defect } from "../../shared/core/vault/corrupt.ts";
+import type { Manifest } from "../../shared/core/vault/manifest.ts";
+import { findVm } from "../../shared/operations/vault/find-vm.ts";
+import type { RestorePoint } from "../../shared/operations/vault/list-restore-points.ts";
+import { readRestorePoints } from "../../shared/operations/vault/list-restore-points.ts";
+import type { RestorePointView } from "../../shared/wire/http/restore-point.ts";
+import { restorePointView } from "../../shared/wire/http/restore-point.ts";
+import { choosePoint } from "../choose-point.ts";
+import { formatBytes, formatTime } from "../format.ts";
+import { consistencyText } from "../run-view.ts";
+import { withVault } from "../vault.ts";
+import type { Verb } from "../verb.ts";
+
+/** `state`: `standing` counts; the others are shown so that nobody wonders where they went. */
+type Listed =
+  | (RestorePointView & { readonly state: "standing" | "void" | "expired" })
+  | { readonly restorePointId: string; readonly vmId: string; readonly state: "corrupt"; readonly defect: Defect };
+
+export async function listPoints(verb: Verb, vm: string): Promise<void> {
+  await withVault(verb, async (vault) => {
+    const vmId = await findVm(vault, vm, verb.signal);
+    const listed: Listed[] = [];
+    for await (const point of readRestorePoints(vault, vmId, verb.signal)) listed.unshift(listedOf(point));
+    verb.output.list(
+      listed,
+      listed,
+      [
+        { title: "restore point", value: (point) => point.restorePointId },
+        { title: "snapshot", value: (point) => ("snapshotAt" in point ? formatTime(point.snapshotAt) : "-") },
+        { title: "consistency", value: (point) => ("consistency" in point ? (point.consistency ?? "-") : "-") },
+        {
+          title: "disks",
+          value: (point) => ("disks" in point ? point.disks.map((disk) => disk.name).join(", ") : "-"),
+        },
+        { title: "size", value: (point) => sum(point, "sizeBytes"), align: "right" },
+        { title: "stored", value: (point) => sum(point, "storedBytes"), align: "right" },
+        { title: "trigger", value: (point) => ("trigger" in point ? point.trigger : "-") },
+        {
+          title: "state",
+          value: (point) => (point.state === "corrupt" ? `CORRUPT: ${point.defect.reason}` : point.state),
+        },
+      ],
+      `The VM ${vm} has no restore point.`,
+    );
+  });
+}
+
+function sum(point: Listed, field: "sizeBytes" | "storedBytes"): string {
+  return "disks" in point ? formatBytes(point.disks.reduce((total, disk) => total + disk[field], 0)) : "-";
+}
+
+function listedOf(point: RestorePoint): Listed {
+  if (point.kind === "corrupt") {
+    return { restorePointId: point.pointId, vmId: point.vmId, state: "corrupt", defect: point.defect };
+  }
+  const expired = point.tombstonedAt !== undefined;
+  return { ...viewOf(point.manifest), state: point.kind === "void" ? "void" : expired ? "expired" : "standing" };
+}
+
+export async function showPoint(verb: Verb, vm: string, id: string): Promise<void> {
+  await withVault(verb, async (vault) => {
+    const vmId = await findVm(vault, vm, verb.signal);
+    const view = viewOf(await choosePoint(vault, { name: vm, vmId }, { point: id }, verb.signal));
+    verb.output.thing(view, [
+      ["restore point", view.restorePointId],
+      ["VM", view.vm],
+      ["id in the vault", view.vmId],
+      ["snapshot", formatTime(view.snapshotAt)],
+      ["committed", formatTime(view.committedAt)],
+      ["consistency", consistencyText(view)],
+      [
+        "USN rollback",
+        view.usnRollbackRisk === true
+          ? `at risk${view.safetyNote === undefined ? "" : `: ${view.safetyNote}`}`
+          : undefined,
+      ],
+      ["trigger", view.trigger],
+      ["policy", view.policy],
+      ["run", view.runId],
+      ["before it", view.parentRestorePointId],
+    ]);
+    verb.output.table(view.disks, [
+      { title: "disk", value: (disk) => disk.name },
+      { title: "role", value: (disk) => disk.role },
+      { title: "size", value: (disk) => formatBytes(disk.sizeBytes), align: "right" },
+      { title: "mode", value: (disk) => disk.mode },
+      { title: "changed", value: (disk) => formatBytes(disk.changedBytes), align: "right" },
+      { title: "new chunks", value: (disk) => String(disk.newChunks), align: "right" },
+      { title: "stored", value: (disk) => formatBytes(disk.storedBytes), align: "right" },
+    ]);
+  });
+}
+
+function viewOf(manifest: Manifest): RestorePointView {
+  return restorePointView(restorePointOf(manifest));
+}

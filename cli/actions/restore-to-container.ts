@@ -1,0 +1,34 @@
+import { parseDiskName, parsePointId, parseVmName } from "../../shared/core/ids.ts";
+import { runViewSchema } from "../../shared/wire/http/run.ts";
+import { Api } from "../api.ts";
+import { exitCodeOf, followRun, showRunView } from "../run-view.ts";
+import type { Verb } from "../verb.ts";
+import type { RestoreFlags } from "./restore.ts";
+
+/** Asks the service: it reads the vault and writes the page blobs, wherever this command line stands. */
+export async function restoreToContainer(
+  verb: Verb,
+  vmText: string,
+  url: string,
+  flags: RestoreFlags,
+): Promise<number> {
+  const vm = parseVmName(vmText);
+  const { point = "latest", at, disk } = flags;
+  const body = {
+    target: { kind: "container", url },
+    ...(at === undefined ? { restorePointId: point === "latest" ? point : parsePointId(point) } : { at }),
+    ...(disk === undefined ? {} : { disks: disk.map(parseDiskName) }),
+    ...(flags.acceptUsnRollbackRisk === undefined ? {} : { acceptUsnRollbackRisk: true }),
+  };
+  const api = new Api(verb);
+  const asked = await api.post(`vms/${vm}/restores`, body, runViewSchema);
+  const { runId } = asked.value;
+  if (flags.wait === undefined) {
+    verb.output.done(asked.raw, `Restoring ${vm}: run ${runId}. Follow it with "farside run watch ${runId}".`);
+    return 0;
+  }
+  if (verb.output.drawsProgress) verb.output.note(`Restoring ${vm}: run ${runId}.`);
+  const { raw, value } = await followRun(verb, api, runId);
+  showRunView(verb, raw, value);
+  return exitCodeOf(value);
+}

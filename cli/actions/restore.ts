@@ -1,0 +1,33 @@
+import { FarsideError } from "../../shared/core/errors.ts";
+import type { Verb } from "../verb.ts";
+import { restoreToContainer } from "./restore-to-container.ts";
+import { restoreToFiles } from "./restore-to-files.ts";
+
+export interface RestoreFlags {
+  readonly point?: string;
+  /** RFC 3339, UTC. */
+  readonly at?: string;
+  readonly disk?: readonly string[];
+  readonly toFile?: string;
+  readonly format?: "raw" | "vhd";
+  readonly toContainer?: string;
+  readonly acceptUsnRollbackRisk?: true;
+  readonly wait?: true;
+}
+
+export async function restore(verb: Verb, vm: string, flags: RestoreFlags): Promise<number> {
+  const { toFile, toContainer } = flags;
+  if ((toFile === undefined) === (toContainer === undefined)) {
+    throw new FarsideError("bad-input", "Say where to restore to: give either --to-file or --to-container.");
+  }
+  if (flags.point !== undefined && flags.at !== undefined) {
+    throw new FarsideError("bad-input", "Say which restore point: give either --point or --at, not both.");
+  }
+  if (toContainer !== undefined) {
+    if (flags.format !== undefined) throw new FarsideError("bad-input", "--format belongs to --to-file: leave it out.");
+    return restoreToContainer(verb, vm, toContainer, flags);
+  }
+  if (flags.wait !== undefined) throw new FarsideError("bad-input", "--wait belongs to --to-container: leave it out.");
+  await restoreToFiles(verb, vm, toFile ?? "", flags);
+  return 0;
+}

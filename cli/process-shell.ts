@@ -1,0 +1,64 @@
+/** The shell of this process: its streams, its environment, and Ctrl-C. */
+import { FarsideError } from "../shared/core/errors.ts";
+import type { Shell } from "./shell.ts";
+
+export function processShell(): Shell {
+  const interrupted = new AbortController();
+  const onSignal = (): void => {
+    // A second Ctrl-C means it: whoever presses it does not want to wait for the cleaning up.
+    if (interrupted.signal.aborted) process.exit(130);
+    interrupted.abort(new FarsideError("interrupted", "Interrupted."));
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  // `farside run list | head` closes the pipe early: that is no error.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  const canAsk = process.stdin.isTTY && process.stderr.isTTY;
+  return {
+    environment: process.env,
+    cwd: process.cwd(),
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    errIsTerminal: process.stderr.isTTY,
+    signal: interrupted.signal,
+    ...(canAsk ? { askSecret: askOnTerminal } : {}),
+  };
+}
+
+const enter = new Set(["\r", "\n", "\u0004"]);
+const erase = new Set(["\u007f", "\b"]);
+
+/** Reads a line from the terminal without echo. */
+function askOnTerminal(question: string): Promise<string> {
+  const { stdin, stderr } = process;
+  stderr.write(question);
+  stdin.setRawMode(true);
+  stdin.setEncoding("utf8");
+  stdin.resume();
+  return new Promise((resolve, reject) => {
+    let typed: string[] = [];
+    const end = (): void => {
+      stdin.off("data", onData);
+      stdin.setRawMode(false);
+      stdin.pause();
+      stderr.write("\n");
+    };
+    const onData = (text: string): void => {
+      for (const letter of text) {
+        if (enter.has(letter)) {
+          end();
+          resolve(typed.join(""));
+          return;
+        }
+        if (letter === "\u0003") {
+          end();
+          reject(new FarsideError("interrupted", "Interrupted."));
+          return;
+        }
+        if (erase.has(letter)) typed = typed.slice(0, -1);
+        else typed.push(letter);
+      }
+    };
+    stdin.on("data", onData);
+  });
+}

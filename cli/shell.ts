@@ -1,0 +1,12 @@
+/** What the command line knows of the world around it. Tests bring one of their own. */
+export interface Shell {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly errIsTerminal: boolean;
+  /** Asks without showing what is typed; absent where nobody can be asked. */
+  readonly askSecret?: (question: string) => Promise<string>;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,35 @@
+import type { Command } from "commander";
+import { Option } from "commander";
+import type { RestoreFlags } from "../actions/restore.ts";
+import { instant } from "../parse.ts";
+import type { Cli } from "../verb.ts";
+import { example } from "../verb.ts";
+
+export function addRestoreVerb(program: Command, cli: Cli): void {
+  program
+    .command("restore")
+    .argument("<vm>", "a VM's name, or its id in the vault")
+    .summary("restore the disks of a VM")
+    .description(
+      "Restores the disks of a restore point: to files on this machine, straight from the vault, or to page blobs in a container, by the service. Nothing that exists is overwritten.",
+    )
+    .option("--point <id>", "a restore point's id, or latest (default: latest)")
+    .addOption(new Option("--at <time>", "the newest restore point at or before this time").argParser(instant))
+    .option("--disk <name...>", "only these disks")
+    .option("--to-file <dir>", "write <disk>.raw or <disk>.vhd into this folder")
+    .addOption(new Option("--format <format>", "with --to-file (default: raw)").choices(["raw", "vhd"]))
+    .option("--to-container <url>", "write page blobs into this container of a configured account")
+    .option("--accept-usn-rollback-risk", "restore a domain controller's point that carries the risk of USN rollback")
+    .option("--wait", "with --to-container: wait for the end; exit code 0 only if it succeeded")
+    .addHelpText(
+      "after",
+      example(
+        "farside restore web1 --to-file restored",
+        'farside restore web1 --at "2026-11-21 08:30" --disk data --to-file restored --format vhd',
+        "farside restore web1 --to-container https://dr.blob.core.windows.net/restored --wait",
+      ),
+    )
+    .action((vm: string, options: RestoreFlags, command: Command) =>
+      cli.run(command, async (verb) => (await import("../actions/restore.ts")).restore(verb, vm, options)),
+    );
+}

@@ -1,0 +1,17 @@
+import type { Command } from "commander";
+import { port } from "../parse.ts";
+import type { Cli } from "../verb.ts";
+import { example } from "../verb.ts";
+
+export function addUpVerb(program: Command, cli: Cli): void {
+  program
+    .command("up")
+    .summary("start everything on this machine")
+    .description("Starts two storage regions, the functions host and the API on this machine. Ctrl-C stops them all.")
+    .option("--port <n>", "the port of the API (default: the one it had before, else any free one)", port)
+    .option("--ephemeral", "in a temporary folder that is removed at the end")
+    .addHelpText("after", example("farside up", "farside up --data /srv/farside --port 7071"))
+    .action((options: { port?: number; ephemeral?: true }, command: Command) =>
+      cli.run(command, async (verb) => (await import("../actions/up.ts")).up(verb, options)),
+    );
+}

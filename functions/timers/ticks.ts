@@ -1,0 +1,28 @@
+/**
+ * The timer triggers. A timer only computes what is due and sends messages, so that firing twice, late or not at all does no
+ * harm: the next tick sees all that is due since the last one that worked.
+ */
+import type { TimerHandler } from "@azure/functions";
+import { reconcile } from "../../shared/operations/reconcile.ts";
+import { scheduleBackups } from "../../shared/operations/schedule-backups.ts";
+import type { App } from "../../shared/compose/app.ts";
+import { withStepDeadline } from "../deadline.ts";
+
+export function scheduleTick(app: App): TimerHandler {
+  return async () => {
+    await withStepDeadline(app, async (context, signal) => {
+      const outcome = await scheduleBackups(context, {}, signal);
+      if (outcome.policiesDue > 0) context.log.log("info", "schedule-tick", { ...outcome });
+    });
+  };
+}
+
+export function reconcileTick(app: App): TimerHandler {
+  return async () => {
+    await withStepDeadline(app, async (context, signal) => {
+      const outcome = await reconcile(context, {}, signal);
+      const acted = Object.entries(outcome).some(([name, count]) => name !== "runsSeen" && count > 0);
+      if (acted) context.log.log("info", "reconcile-tick", { ...outcome });
+    });
+  };
+}

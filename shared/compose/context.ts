@@ -1,0 +1,52 @@
+/** Config → the context that every operation works with. Touches no network. */
+import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
+import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
+import type { StorageConnection } from "../adapters/azure/storage-connection.ts";
+import { PageBlobSource } from "../adapters/azure/page-blob-source.ts";
+import { StorageTaskQueue } from "../adapters/azure/storage-task-queue.ts";
+import { TableCatalog } from "../adapters/azure/table-catalog.ts";
+import { cronCalendar } from "../adapters/local/cron-calendar.ts";
+import type { Config } from "../config/config.ts";
+import type { StateAccess } from "../config/storage.ts";
+import { farsideVersion } from "../config/version.ts";
+import type { Context } from "../operations/context.ts";
+import { openAccounts } from "./accounts.ts";
+import { consoleEventLog } from "./event-log.ts";
+import { systemClock, systemRandom } from "./system.ts";
+import { createVaultOpener } from "./vault.ts";
+
+export async function createContext(config: Config): Promise<Context> {
+  const clock = systemClock();
+  const random = systemRandom();
+  const connection = await stateConnection(config.state);
+  const accounts = await openAccounts(config.accounts);
+  const pageBlobs = new PageBlobSource(accounts);
+  return {
+    clock,
+    random,
+    log: consoleEventLog(clock),
+    calendar: cronCalendar,
+    catalog: new TableCatalog(connection),
+    tasks: new StorageTaskQueue(connection),
+    // One kind for now; another joins here.
+    source: () => pageBlobs,
+    guest: new HttpGuestAgent(),
+    target: new PageBlobTarget(accounts),
+    vault: createVaultOpener(config, random),
+    limits: config.limits,
+    tool: { name: "farside", version: farsideVersion },
+  };
+}
+
+async function stateConnection(state: StateAccess): Promise<StorageConnection> {
+  if (state.kind === "connection-string") return state;
+  // Loading it takes a third of a second, which those with a key need not spend.
+  const { DefaultAzureCredential } = await import("@azure/identity");
+  const options = state.clientId === undefined ? {} : { managedIdentityClientId: state.clientId };
+  return {
+    kind: "identity",
+    queueUrl: state.queueServiceUri,
+    tableUrl: state.tableServiceUri,
+    credential: new DefaultAzureCredential(options),
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * The settings of the app, read once from the environment (docs/configuration.md). Nothing else in the project looks at
+ * the environment for them.
+ */
+import type { Limits } from "./limits.ts";
+import { readLimits } from "./limits.ts";
+import type { Environment } from "./problems.ts";
+import { Problems, settingOf } from "./problems.ts";
+import type { AccountAccess, StateAccess, VaultAccess } from "./storage.ts";
+import { readAccounts, readState, readVault } from "./storage.ts";
+
+/** Where the passphrase comes from; it is read only when the vault is opened, and an unencrypted vault needs none. */
+export type PassphraseSource =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "none" };
+
+/** What a process needs that works with the vault alone. */
+export interface VaultConfig {
+  readonly vault: VaultAccess;
+  readonly passphrase: PassphraseSource;
+}
+
+/** What the app needs. */
+export interface Config extends VaultConfig {
+  readonly state: StateAccess;
+  readonly accounts: readonly AccountAccess[];
+  readonly limits: Limits;
+}
+
+/** `hostJson` is the text of the app's host.json. Throws `bad-configuration` that names every problem. */
+export function readConfig(environment: Environment, hostJson: string | undefined): Config {
+  const problems = new Problems();
+  requireHostStorage(environment, problems);
+  const state = readState(environment, problems);
+  const vault = readVault(environment, problems);
+  const accounts = readAccounts(environment, problems);
+  const passphrase = readPassphrase(environment, problems);
+  const limits = readLimits(environment, hostJson, problems);
+  problems.throwIfAny();
+  if (state === undefined || vault === undefined) throw new Error("A missing setting was not reported.");
+  return { state, vault, accounts, passphrase, limits };
+}
+
+export function readVaultConfig(environment: Environment): VaultConfig {
+  const problems = new Problems();
+  const vault = readVault(environment, problems);
+  const passphrase = readPassphrase(environment, problems);
+  problems.throwIfAny();
+  if (vault === undefined) throw new Error("A missing setting was not reported.");
+  return { vault, passphrase };
+}
+
+/** Throws `bad-configuration`; an empty list is none. */
+export function readAccountsConfig(environment: Environment): readonly AccountAccess[] {
+  const problems = new Problems();
+  const accounts = readAccounts(environment, problems);
+  problems.throwIfAny();
+  return accounts;
+}
+
+function readPassphrase(environment: Environment, problems: Problems): PassphraseSource {
+  // Not trimmed: blanks at its ends are part of a passphrase.
+  const text = environment["FARSIDE_PASSPHRASE"];
+  const path = settingOf(environment, "FARSIDE_PASSPHRASE_FILE");
+  if (text !== undefined && text !== "") {
+    if (path !== undefined) {
+      problems.add("FARSIDE_PASSPHRASE_FILE", "is set and so is FARSIDE_PASSPHRASE: remove one of them.");
+    }
+    return { kind: "text", text };
+  }
+  return path === undefined ? { kind: "none" } : { kind: "file", path };
+}
+
+/** The Functions host keeps its own state (timers, keys) there; without it the timers never fire. */
+function requireHostStorage(environment: Environment, problems: Problems): void {
+  const names = Object.keys(environment).filter((name) => /^AzureWebJobsStorage(?:__|$)/i.test(name));
+  if (names.some((name) => settingOf(environment, name) !== undefined)) return;
+  problems.add(
+    "AzureWebJobsStorage",
+    "is not set: the Functions host keeps its timers there; set it to a connection string or AzureWebJobsStorage__accountName.",
+  );
+}

@@ -1,0 +1,81 @@
+import { satisfies } from "../../core/consistency.ts";
+import { FarsideError } from "../../core/errors.ts";
+import type { PolicyName } from "../../core/ids.ts";
+import { quote } from "../../core/ids.ts";
+import type { Policy, Retention, Schedule } from "../../core/policy.ts";
+import { timestamp } from "../../core/timestamp.ts";
+import type { Context } from "../context.ts";
+
+/** Everything of a policy but its name and its times. */
+export type PolicySettings = Omit<Policy, "name" | "createdAt" | "updatedAt">;
+
+export interface PolicySet {
+  readonly kind: "created" | "replaced";
+  readonly policy: Policy;
+}
+
+/**
+ * Makes a policy or replaces it as a whole. Throws `bad-input`, naming the field, for a schedule that never fires, a time
+ * zone that does not exist, a retention of nothing, or a least consistency above the wanted one; nothing is changed then.
+ */
+export async function setPolicy(
+  context: Context,
+  input: { readonly name: PolicyName; readonly settings: PolicySettings },
+  signal: AbortSignal,
+): Promise<PolicySet> {
+  check(context, input.settings);
+  const now = timestamp(context.clock.now());
+  const existing = await context.catalog.policies.get(input.name, signal);
+  const policy: Policy = {
+    ...input.settings,
+    name: input.name,
+    createdAt: existing?.value.createdAt ?? now,
+    updatedAt: now,
+  };
+  const written =
+    existing === undefined
+      ? await context.catalog.policies.insert(policy, signal)
+      : await context.catalog.policies.replace(existing, policy, signal);
+  if (written === "exists" || written === "conflict") {
+    throw new FarsideError(
+      "conflict",
+      `The policy ${quote(input.name)} was changed by somebody else just now: look at it, then set it again.`,
+      { details: { policy: input.name } },
+    );
+  }
+  context.log.log("info", "policy-set", { policy: input.name });
+  return { kind: existing === undefined ? "created" : "replaced", policy };
+}
+
+function check(context: Context, settings: PolicySettings): void {
+  if (settings.schedule !== undefined) checkSchedule(context, settings.schedule);
+  checkRetention(settings.retention);
+  const { wanted, least } = settings.consistency;
+  if (!satisfies(wanted, least)) {
+    throw wrongField(
+      "consistency.least",
+      `The least accepted consistency (${least}) is better than the wanted one (${wanted}): lower it or ask for more.`,
+    );
+  }
+}
+
+function checkSchedule(context: Context, schedule: Schedule): void {
+  try {
+    context.calendar.check(schedule);
+  } catch (error) {
+    if (!(error instanceof FarsideError)) throw error;
+    throw wrongField("schedule", error.message, error);
+  }
+}
+
+function checkRetention(retention: Retention): void {
+  if (Object.values(retention).some((count) => typeof count === "number" && count > 0)) return;
+  throw wrongField(
+    "retention",
+    "The retention keeps nothing: give at least one number above zero, such as keepLast or keepDaily.",
+  );
+}
+
+function wrongField(path: string, message: string, cause?: unknown): FarsideError {
+  return new FarsideError("bad-input", message, { cause, details: { errors: [{ path, message }] } });
+}

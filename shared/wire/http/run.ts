@@ -1,0 +1,145 @@
+/** Runs over HTTP: one flat shape for every kind and state, so that scripts read the same field everywhere. */
+import { z } from "zod";
+import { consistencyLevels } from "../../core/consistency.ts";
+import type { BackupRun, RestoreRun, Run, RunEvent } from "../../core/run.ts";
+import {
+  bytesSchema,
+  countSchema,
+  diskNameSchema,
+  instantSchema,
+  pointIdSchema,
+  policyNameSchema,
+  runIdSchema,
+  runStateSchema,
+  vmNameSchema,
+} from "./names.ts";
+
+const diskSchema = z.object({
+  name: diskNameSchema,
+  sizeBytes: bytesSchema,
+  changedBytes: bytesSchema.optional().describe("Backup: what the source says may have changed."),
+  readBytes: bytesSchema.optional(),
+  newChunks: countSchema.optional().describe("Backup: chunks that were not in the vault before."),
+  newBytes: bytesSchema.optional(),
+  storedBytes: bytesSchema.optional().describe("Backup: what the new chunks take in the vault."),
+  mode: z.enum(["full", "incremental"]).optional(),
+  method: z.enum(["all", "diff", "compare"]).optional(),
+  url: z.string().optional().describe("Restore: the page blob that is written."),
+  restoredBytes: bytesSchema.optional(),
+});
+
+const eventSchema = z.object({
+  at: instantSchema,
+  name: z.string(),
+  message: z.string(),
+  fields: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+});
+
+export const runErrorSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  details: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** What an achieved consistency looks like, in runs and in restore points. */
+export const consistencyFields = {
+  consistency: z.enum(consistencyLevels).optional().describe("What was achieved; absent before the snapshots."),
+  consistencyRequested: z.enum(consistencyLevels).optional(),
+  consistencyNote: z.string().optional(),
+  frozenAt: instantSchema.optional(),
+  thawedAt: instantSchema.optional(),
+  skewMs: z.number().min(0).optional().describe("Between the first and the last snapshot of the set."),
+  usnRollbackRisk: z.boolean().optional(),
+};
+
+export const runViewSchema = z.object({
+  runId: runIdSchema,
+  kind: z.enum(["backup", "restore"]),
+  vm: vmNameSchema,
+  vmId: z.string(),
+  state: runStateSchema,
+  trigger: z.enum(["schedule", "on-demand"]).optional(),
+  policy: policyNameSchema.optional(),
+  slot: instantSchema.optional().describe("The instant of the schedule that this run stands for."),
+  ...consistencyFields,
+  restorePointId: pointIdSchema.optional().describe("Backup: the point made. Restore: the point restored."),
+  snapshotAt: instantSchema.optional(),
+  attempt: countSchema.optional(),
+  notBefore: instantSchema.optional(),
+  waiting: z.object({ condition: z.string(), tries: countSchema }).optional(),
+  target: z.object({ kind: z.literal("container"), url: z.string() }).optional(),
+  progress: z.object({ windows: countSchema, windowsDone: countSchema }).optional(),
+  createdAt: instantSchema,
+  startedAt: instantSchema.optional(),
+  cancelRequestedAt: instantSchema.optional(),
+  finishedAt: instantSchema.optional(),
+  error: runErrorSchema.optional(),
+  disks: z.array(diskSchema),
+  events: z.array(eventSchema).optional(),
+});
+export type RunView = z.output<typeof runViewSchema>;
+
+export function runView(run: Run, events?: readonly RunEvent[]): RunView {
+  const view = run.kind === "backup" ? backupView(run) : restoreView(run);
+  const listed = events?.map(({ at, name, message, fields }) => ({ at, name, message, fields: { ...fields } }));
+  return listed === undefined ? view : { ...view, events: listed };
+}
+
+/** Fields without a value are left out, never null. */
+function defined<T extends object>(fields: { [K in keyof T]: T[K] | undefined }): Partial<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+type Common = Pick<RunView, "runId" | "kind" | "vm" | "vmId" | "state" | "createdAt"> & Partial<RunView>;
+
+function commonView(run: Run): Common {
+  return {
+    runId: run.runId,
+    kind: run.kind,
+    vm: run.vm,
+    vmId: run.vmId,
+    state: run.state,
+    createdAt: run.createdAt,
+    ...defined<RunView>({
+      startedAt: run.startedAt,
+      cancelRequestedAt: run.cancelRequestedAt,
+      finishedAt: "finishedAt" in run ? run.finishedAt : undefined,
+      error: "error" in run ? { ...run.error } : undefined,
+      progress: "progress" in run && run.progress !== undefined ? { ...run.progress } : undefined,
+    } as RunView),
+  };
+}
+
+function backupView(run: BackupRun): RunView {
+  const set = "set" in run ? run.set : undefined;
+  return {
+    ...commonView(run),
+    disks: "disks" in run ? run.disks.map((disk) => ({ ...disk })) : [],
+    ...defined<RunView>({
+      trigger: run.trigger.kind,
+      policy: run.policy,
+      slot: run.trigger.kind === "schedule" ? run.trigger.slot : undefined,
+      attempt: run.attempt,
+      consistency: set?.consistency.achieved,
+      consistencyRequested: set?.consistency.requested ?? run.wanted,
+      consistencyNote: set?.consistency.note,
+      frozenAt: set?.consistency.frozenAt,
+      thawedAt: set?.consistency.thawedAt,
+      skewMs: set?.consistency.skewMs,
+      usnRollbackRisk: set?.safety.usnRollbackRisk,
+      snapshotAt: set?.snapshotAt,
+      restorePointId: run.state === "succeeded" ? run.restorePointId : undefined,
+      notBefore: run.state === "queued" ? run.notBefore : undefined,
+      waiting: run.state === "queued" && run.waiting !== undefined ? { ...run.waiting } : undefined,
+    } as RunView),
+  };
+}
+
+function restoreView(run: RestoreRun): RunView {
+  return {
+    ...commonView(run),
+    disks: run.disks.map((disk) => ({ ...disk })),
+    restorePointId: run.pointId,
+    target: { ...run.target },
+  };
+}

@@ -1,0 +1,28 @@
+import { runCli } from "../../../cli/run-cli.ts";
+import type { Shell } from "../../../cli/shell.ts";
+
+export interface CliResult {
+  readonly exitCode: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** One command line in a shell of its own: no environment, no terminal. */
+export async function farside(args: readonly string[], shell: Partial<Shell> = {}): Promise<CliResult> {
+  let out = "";
+  let err = "";
+  const exitCode = await runCli(args, {
+    environment: {},
+    cwd: "/nowhere/at/all",
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    errIsTerminal: false,
+    signal: new AbortController().signal,
+    ...shell,
+  });
+  return { exitCode, out, err };
+}

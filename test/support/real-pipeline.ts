@@ -1,0 +1,175 @@
+/**
+ * The pipeline in this process over real storage: disks, vault, targets and guests by the Azure adapters, the catalog and the
+ * queues in memory. For tests and benchmarks that need many runs, or to look at the process itself; what the functions host adds
+ * is tested with the host.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { BlobVaultStore } from "../../shared/adapters/azure/blob-vault-store.ts";
+import { HttpGuestAgent } from "../../shared/adapters/azure/http-guest-agent.ts";
+import { PageBlobSource } from "../../shared/adapters/azure/page-blob-source.ts";
+import { PageBlobTarget } from "../../shared/adapters/azure/page-blob-target.ts";
+import { StorageAccounts } from "../../shared/adapters/azure/storage-accounts.ts";
+import { openContainer } from "../../shared/adapters/azure/storage-clients.ts";
+import { MemoryCatalog } from "../../shared/adapters/memory/memory-catalog.ts";
+import { MemoryTaskQueue } from "../../shared/adapters/memory/memory-task-queue.ts";
+import { cronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
+import { systemClock, systemRandom } from "../../shared/compose/system.ts";
+import type { ConsistencyLevel } from "../../shared/core/consistency.ts";
+import { hasCode } from "../../shared/core/errors.ts";
+import type { RunId, VmName } from "../../shared/core/ids.ts";
+import { parseDiskName, parsePolicyName, parseVmName } from "../../shared/core/ids.ts";
+import type { BackupRun, Run } from "../../shared/core/run.ts";
+import { hasEnded } from "../../shared/core/run.ts";
+import { timestamp } from "../../shared/core/timestamp.ts";
+import { vmIdOf } from "../../shared/core/vm.ts";
+import type { Context, StepLimits } from "../../shared/operations/context.ts";
+import { requestBackup } from "../../shared/operations/request-backup.ts";
+import { initVault } from "../../shared/operations/vault/init-vault.ts";
+import type { OpenVault } from "../../shared/operations/vault/open-vault.ts";
+import { runStep } from "../../functions/queues/steps.ts";
+
+export interface RealPipelineOptions {
+  /** Connection strings of accounts that disks may be in, or be restored to. */
+  readonly accounts: readonly string[];
+  readonly vaultConnection: string;
+  readonly vaultContainer: string;
+  readonly chunkSizeBytes?: number;
+  readonly limits?: Partial<StepLimits>;
+}
+
+export interface RealVm {
+  readonly name: string;
+  readonly disks: readonly { readonly name: string; readonly url: string }[];
+  readonly guestUrl?: string;
+  readonly wanted?: ConsistencyLevel;
+  readonly least?: ConsistencyLevel;
+}
+
+export interface RealPipeline {
+  readonly context: Context;
+  readonly vault: OpenVault;
+  protect(vm: RealVm): Promise<VmName>;
+  /** Requests a backup and drives it to its end, whatever that is. */
+  backup(vm: VmName): Promise<BackupRun>;
+  /** Delivers messages until the run has ended. */
+  drive(runId: RunId): Promise<Run>;
+}
+
+const limits: StepLimits = {
+  windowBytes: 1024 ** 3,
+  stepBudgetMs: 240_000,
+  windowsAhead: 64,
+  chunksAtOnce: 8,
+  sampleChunks: 4,
+};
+const visibilityMs = 600_000;
+const never = new AbortController().signal;
+
+export async function createRealPipeline(options: RealPipelineOptions): Promise<RealPipeline> {
+  const [clock, random, calendar] = [systemClock(), systemRandom(), cronCalendar];
+  const accounts = await StorageAccounts.open(options.accounts);
+  const container = await openContainer({
+    kind: "connection-string",
+    connectionString: options.vaultConnection,
+    container: options.vaultContainer,
+  });
+  const vault = await initVault(
+    {
+      store: new BlobVaultStore(container),
+      clock,
+      random,
+      // The least that scrypt allows: the passphrase is not what is tested here.
+      encryption: { kind: "passphrase", passphrase: "a passphrase for tests", scrypt: { n: 1024, r: 8, p: 1 } },
+      ...(options.chunkSizeBytes === undefined ? {} : { chunkSizeBytes: options.chunkSizeBytes }),
+    },
+    never,
+  );
+  const source = new PageBlobSource(accounts);
+  const queue = new MemoryTaskQueue(clock);
+  const context: Context = {
+    clock,
+    random,
+    calendar,
+    log: { log: () => undefined },
+    catalog: new MemoryCatalog(),
+    tasks: queue,
+    source: () => source,
+    guest: new HttpGuestAgent(),
+    target: new PageBlobTarget(accounts),
+    vault: () => Promise.resolve(vault),
+    limits: { ...limits, ...options.limits },
+    tool: { name: "farside", version: "test" },
+  };
+
+  const drive = async (runId: RunId): Promise<Run> => {
+    for (;;) {
+      const run = (await context.catalog.runs.get(runId, never))?.value;
+      if (run !== undefined && hasEnded(run)) return run;
+      const task = queue.receive(visibilityMs);
+      if (task === undefined) {
+        await sleep(5);
+        continue;
+      }
+      try {
+        await runStep(context, task.task, never);
+        queue.remove(task.messageId);
+      } catch (error) {
+        if (task.deliveries >= 5 || !hasCode(error, "unavailable", "throttled", "conflict", "guest-failed"))
+          throw error;
+        queue.release(task.messageId, 100);
+      }
+    }
+  };
+
+  return {
+    context,
+    vault,
+    drive,
+    async protect(vm) {
+      const now = timestamp(clock.now());
+      const policy = parsePolicyName(`for-${vm.name}`);
+      const consistency = { wanted: vm.wanted ?? "crash", least: vm.least ?? "crash" };
+      await context.catalog.policies.insert(
+        {
+          name: policy,
+          retention: { keepLast: 30 },
+          consistency,
+          rpoSeconds: 86_400,
+          retryWindowSeconds: 60,
+          freezeTtlSeconds: 20,
+          pauseReplication: false,
+          usnRollback: "warn",
+          createdAt: now,
+          updatedAt: now,
+        },
+        never,
+      );
+      const name = parseVmName(vm.name);
+      const disks = vm.disks.map(({ name: disk, url }, lun) => ({
+        name: parseDiskName(disk),
+        url,
+        lun,
+        role: lun === 0 ? ("os" as const) : ("data" as const),
+      }));
+      const guest = vm.guestUrl === undefined ? {} : { guestUrl: vm.guestUrl };
+      await context.catalog.vms.insert(
+        {
+          name,
+          vmId: vmIdOf(name),
+          policy,
+          source: { kind: "page-blob", disks, ...guest },
+          protectedAt: now,
+          updatedAt: now,
+        },
+        never,
+      );
+      return name;
+    },
+    async backup(vm) {
+      const { run } = await requestBackup(context, { vm }, never);
+      const ended = await drive(run.runId);
+      if (ended.kind !== "backup") throw new Error(`Run ${run.runId} is no backup.`);
+      return ended;
+    },
+  };
+}
