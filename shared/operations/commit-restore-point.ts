@@ -36,8 +36,10 @@ export async function commitRestorePoint(
   const mine = (now: Run): now is BackupIn<"copying" | "committing"> =>
     isCopying(now, attemptId) || isCommitting(now, attemptId);
   if (run === undefined || !mine(run)) return { kind: "late", reason: `the run is ${run?.state ?? "unknown"}` };
+  const copying = (now: Run): boolean => isCopying(now, attemptId);
   if (run.cancelRequestedAt !== undefined && run.state === "copying") {
-    return endRun(context, runId, cancelledByRequest, mine, signal);
+    // Only as long as it copies: another delivery may have begun to commit since, and that one is not torn apart.
+    return endRun(context, runId, cancelledByRequest, copying, signal);
   }
   let committed: Manifest | undefined;
   const outcome = await endingOnFinalErrors(context, runId, mine, signal, async () => {

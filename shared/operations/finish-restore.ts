@@ -25,7 +25,7 @@ export async function finishRestore(
   const run = (await context.catalog.runs.get(runId, signal))?.value;
   if (run === undefined || !isFinishing(run)) return { kind: "late", reason: `the run is ${run?.state ?? "unknown"}` };
   if (run.state === "copying" && run.cancelRequestedAt !== undefined) {
-    return endRun(context, runId, cancelledByRequest, isFinishing, signal);
+    return endRun(context, runId, cancelledByRequest, (now) => now.state === "copying", signal);
   }
   return endingOnFinalErrors(context, runId, isFinishing, signal, () => finish(context, run, signal));
 }

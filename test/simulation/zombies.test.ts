@@ -101,6 +101,40 @@ describe("A commit", () => {
   });
 });
 
+describe("A run that is cancelled", () => {
+  test("just as another delivery begins to commit succeeds, and is not both", async () => {
+    const world = await requested();
+    while (nextTask(world).kind !== "commit-restore-point") await world.deliver(world.visible()[0] ?? never());
+    const task = nextTask(world);
+    const asked = await world.catalog.runs.get(task.runId, world.signal);
+    if (asked === undefined) throw new Error("The run is gone.");
+    const slow = new Stall("after", "catalog.runs.get");
+    const fast = new Stall("before", "store.create");
+    const committer = world.perform(task, stalled(fast));
+    await fast.asleep;
+    const committing = await world.catalog.runs.get(task.runId, world.signal);
+    if (committing === undefined) throw new Error("The run is gone.");
+    expect(committing.value.state).toBe("committing");
+    // The other delivery read the row a moment ago, when it still copied and the cancel had been asked for.
+    await world.catalog.runs.replace(
+      committing,
+      { ...asked.value, cancelRequestedAt: asked.value.createdAt },
+      world.signal,
+    );
+    const canceller = world.perform(task, stalled(slow));
+    await slow.asleep;
+    const now = await world.catalog.runs.get(task.runId, world.signal);
+    if (now === undefined) throw new Error("The run is gone.");
+    await world.catalog.runs.replace(now, committing.value, world.signal);
+    slow.wake();
+    expect(await canceller).toEqual({ kind: "late", reason: "the run is committing" });
+    fast.wake();
+    expect(await committer).toEqual({ kind: "ended", state: "succeeded" });
+    await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+});
+
 describe("A restore that is cancelled", () => {
   test("while a late delivery still makes its targets leaves none of them", async () => {
     const world = await requested();
