@@ -3,7 +3,7 @@ import { breaches } from "../support/simulation/invariants.ts";
 import { beginLife, live, vmsWithoutNextPoint } from "../support/simulation/life.ts";
 
 /** More seeds on demand: SIMULATION_SEEDS=1000 SIMULATION_FIRST=1. */
-const count = Number(process.env["SIMULATION_SEEDS"] ?? 8);
+const count = Number(process.env["SIMULATION_SEEDS"] ?? 6);
 const first = Number(process.env["SIMULATION_FIRST"] ?? 1);
 const seeds = Array.from({ length: count }, (_, i) => first + i);
 

@@ -17,7 +17,7 @@ import { chunkSizeBytes, diskUrl, minuteMs, World } from "./world.ts";
 
 const vms = ["ada", "bob", "cyd"] as const;
 const diskBytes = 2 * 1024 * 1024;
-export const slotMinutes = 60;
+const slotMinutes = 60;
 
 export interface LifeReport {
   readonly deaths: number;
