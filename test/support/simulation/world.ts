@@ -8,6 +8,7 @@ import { MemoryDiskTarget } from "../../../shared/adapters/memory/memory-disk-ta
 import { MemoryGuest } from "../../../shared/adapters/memory/memory-guest.ts";
 import { MemoryTaskQueue, type PendingTask } from "../../../shared/adapters/memory/memory-task-queue.ts";
 import { MemoryVaultStore } from "../../../shared/adapters/memory/memory-vault-store.ts";
+import type { ConsistencyLevel } from "../../../shared/core/consistency.ts";
 import { FarsideError } from "../../../shared/core/errors.ts";
 import { parseDiskName, parsePolicyName, parseVmName, type RunId } from "../../../shared/core/ids.ts";
 import type { Policy } from "../../../shared/core/policy.ts";
@@ -282,3 +283,7 @@ export class World {
 export function diskUrl(vm: string, disk: string): string {
   return `https://source.example/${vm}/${disk}.vhd`;
 }
+
+export const consistencyOf = (wanted: ConsistencyLevel, least: ConsistencyLevel) => ({
+  consistency: { wanted, least },
+});
