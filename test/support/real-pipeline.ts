@@ -25,6 +25,7 @@ import { vmIdOf } from "../../shared/core/vm.ts";
 import type { Context, StepLimits } from "../../shared/operations/context.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { runStep } from "../../shared/operations/run-step.ts";
+import { createTransfer } from "../../shared/operations/transfer.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { OpenVault } from "../../shared/operations/vault/open-vault.ts";
 
@@ -59,7 +60,7 @@ const limits: StepLimits = {
   windowBytes: 1024 ** 3,
   stepBudgetMs: 240_000,
   windowsAhead: 64,
-  chunksAtOnce: 8,
+  chunksAtOnce: 6,
   sampleChunks: 4,
 };
 const visibilityMs = 600_000;
@@ -98,6 +99,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     target: new PageBlobTarget(accounts),
     vault: () => Promise.resolve(vault),
     limits: { ...limits, ...options.limits },
+    transfer: createTransfer(options.limits?.chunksAtOnce ?? limits.chunksAtOnce),
     tool: { name: "farside", version: "test" },
   };
 

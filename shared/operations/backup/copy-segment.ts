@@ -4,7 +4,6 @@
  * 1. A chunk whose id is the parent's at the same place costs no request (rule W2); every other one is looked for (rule W3).
  * 2. Where the parent's segment is damaged, the whole stretch is read from the snapshot: the backup mends what it can.
  */
-import type { LimitFunction } from "p-limit";
 import type { ChunkWork, NamedRange, ReadGroup, SegmentPlace } from "../../core/segment-work.ts";
 import { readGroups, SegmentWork } from "../../core/segment-work.ts";
 import { hasCode } from "../../core/errors.ts";
@@ -19,7 +18,7 @@ import type { DiskSource } from "../../ports/disk-source.ts";
 import type { ObjectWriter } from "../vault/object-writer.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { readSegment } from "../vault/read-disk.ts";
-import type { Places } from "./places.ts";
+import type { Transfer } from "../transfer.ts";
 
 /** Larger reads are cheaper up to here. */
 const longestReadBytes = 8 * 1024 * 1024;
@@ -31,10 +30,7 @@ export interface DiskToCopy {
   readonly method: DiskMethod;
   readonly parent: { readonly index: DiskIndex; readonly snapshot: Readonly<Record<string, string>> } | undefined;
   readonly writer: ObjectWriter;
-  /** One for each chunk in memory, over all segments that are at work. */
-  readonly places: Places;
-  /** Chunks that are looked for or written at once, over all segments that are at work. */
-  readonly writes: LimitFunction;
+  readonly transfer: Transfer;
   readonly chunksAtOnce: number;
 }
 
@@ -127,7 +123,7 @@ async function copyChunks(
         ids[chunk] = parentId;
         return;
       }
-      const written = await disk.writes(() => disk.writer.write("data", plain));
+      const written = await disk.transfer.writes(() => disk.writer.write("data", plain));
       ids[chunk] = written.id;
       if (written.outcome !== "written") return;
       counts.newChunks++;
@@ -136,7 +132,7 @@ async function copyChunks(
     };
     await settleAll(Array.from({ length: group.chunks }, (_, i) => write(i)));
   };
-  await settleAll(groups.map((group) => disk.places.take(group.chunks, () => copyGroup(group))));
+  await settleAll(groups.map((group) => disk.transfer.places.take(group.chunks, () => copyGroup(group))));
   const same = ids.length === parentIds.length && ids.every((id, chunk) => id === parentIds[chunk]);
   const parentId = disk.parent?.index.segments[Math.floor(place.fromByte / (segmentChunks * place.chunkSizeBytes))];
   const id = same && parentId !== undefined ? parentId : (await disk.writer.write("segment", encodeSegment(ids))).id;

@@ -22,6 +22,7 @@ import { listAll } from "../../../shared/operations/list-all.ts";
 import { reconcile, type ReconcileInput } from "../../../shared/operations/reconcile.ts";
 import { requestBackup } from "../../../shared/operations/request-backup.ts";
 import { runStep } from "../../../shared/operations/run-step.ts";
+import { createTransfer } from "../../../shared/operations/transfer.ts";
 import type { StepOutcome } from "../../../shared/operations/step-outcome.ts";
 import { initVault } from "../../../shared/operations/vault/init-vault.ts";
 import type { OpenVault } from "../../../shared/operations/vault/open-vault.ts";
@@ -95,6 +96,7 @@ export class World {
       target: gated("target", this.target, process),
       vault: () => Promise.resolve(vault),
       limits: this.limits,
+      transfer: createTransfer(this.limits.chunksAtOnce),
       tool: { name: "farside", version: "0.0.0" },
     };
   }
