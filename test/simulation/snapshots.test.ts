@@ -1,12 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { isActive } from "../../shared/core/run-transitions.ts";
 import type { BackupRun, Run } from "../../shared/core/run.ts";
 import { parseVmName } from "../../shared/core/ids.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { newestRestorePoint } from "../../shared/operations/vault/list-restore-points.ts";
-import type { Gate } from "../support/simulation/gated.ts";
 import { breaches, restoredImage } from "../support/simulation/invariants.ts";
-import { Process } from "../support/simulation/process.ts";
 import { consistencyOf, diskUrl, minuteMs, World } from "../support/simulation/world.ts";
 import { readImage } from "../../shared/adapters/memory/sparse-image.ts";
 
@@ -186,38 +183,6 @@ describe("The stripe: numbers written across all disks while the snapshots are t
     const { torn, runs } = await stripe("crash");
     expect(torn).toBe(20);
     for (const run of runs) expect(run).toMatchObject({ set: { consistency: { achieved: "crash", skewMs: 14 } } });
-  });
-});
-
-describe("An attempt whose owner stands still for longer than its lease", () => {
-  test("loses the run to a new attempt, and takes its own snapshots away when it wakes", async () => {
-    const world = await worldWith();
-    await begin(world);
-    let wake: () => void = () => undefined;
-    const asleep = new Promise<void>((resolve) => void (wake = resolve));
-    let fellAsleep: () => void = () => undefined;
-    const falling = new Promise<void>((resolve) => void (fellAsleep = resolve));
-    const gate: Gate = {
-      before: () => Promise.resolve(),
-      after: async (call) => {
-        if (call !== "source.snapshot") return;
-        fellAsleep();
-        await asleep;
-      },
-    };
-    const [message] = world.visible();
-    const zombie = world.perform(message?.task ?? fail(), new Process({ kind: "lives" }, gate));
-    await falling;
-    expect(new Set(world.source.attempts()).size).toBe(1);
-    world.clock.advance(15 * minuteMs);
-    await world.settle();
-    const [run] = await world.runs();
-    expect(run).toMatchObject({ state: "succeeded", attempt: 2 });
-    wake();
-    expect(await zombie).toMatchObject({ kind: "late" });
-    await world.settle();
-    expect(await breaches(world)).toEqual([]);
-    expect((await world.runs()).filter(isActive)).toEqual([]);
   });
 });
 
