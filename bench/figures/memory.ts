@@ -5,7 +5,6 @@
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { DemoApi } from "../../local/demo/api.ts";
 import { startStack } from "../../local/stack/stack.ts";
 import type { Figure } from "../support/figure.ts";
@@ -48,27 +47,24 @@ async function peakMemory(sizeBytes: number): Promise<number> {
       const run = await api.finished(runId);
       if (run.state !== "succeeded") throw new Error(`The backup ${run.state}: ${run.error?.message ?? ""}`);
     }
-    return await watch.stop();
+    return watch.stop();
   } finally {
     await stack.stop();
   }
 }
 
 /** The kernel's own high-water mark where it keeps one, else the largest sample. */
-function watchPeak(pidOf: () => number | undefined): { stop(): Promise<number> } {
+function watchPeak(pidOf: () => number | undefined): { stop(): number } {
   let peak = 0;
-  let stopped = false;
-  const sampling = (async () => {
-    while (!stopped) {
-      const pid = pidOf();
-      if (pid !== undefined) peak = Math.max(peak, residentBytes(pid));
-      await sleep(sampleMs);
-    }
-  })();
+  const sample = (): void => {
+    const pid = pidOf();
+    if (pid !== undefined) peak = Math.max(peak, residentBytes(pid));
+  };
+  const timer = setInterval(sample, sampleMs);
   return {
-    async stop() {
-      stopped = true;
-      await sampling;
+    stop() {
+      clearInterval(timer);
+      sample();
       return peak;
     },
   };
