@@ -17,6 +17,8 @@ export default defineConfig({
             "test/conformance/**/*.memory.test.ts",
           ],
           testTimeout: 20_000,
+          // On two cores the default would be one.
+          maxWorkers: 2,
         },
       },
       {

@@ -7,6 +7,9 @@ import type { Figure } from "../support/figure.ts";
 import { makeDisk, mib, startRegions } from "../support/regions.ts";
 import { runCopier } from "../support/run-copier.ts";
 
+/** As real-pipeline.ts sets it: where a sample falls into a stretch of zeros, the index need not be read. */
+const samples = 4;
+
 interface Requests {
   readonly source: number;
   readonly vault: number;
@@ -38,8 +41,8 @@ export async function unchanged(): Promise<Figure[]> {
       {
         name: "requests of an unchanged incremental backup",
         value: `1 TiB: ${large.source} + ${large.vault}, 1 GiB: ${small.source} + ${small.vault} (source + vault)`,
-        target: "the same for both",
-        met: large.source === small.source && large.vault === small.vault,
+        target: `the same for both, but for the index reads of up to ${samples} sampled chunks`,
+        met: large.source === small.source && Math.abs(large.vault - small.vault) <= samples,
       },
     ];
   } finally {

@@ -1,8 +1,8 @@
-import { createWriteStream, mkdirSync } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describeError, type LogLevel, type LogSink } from "../../local/host/log.ts";
 import type { Stack } from "../../local/stack/stack.ts";
-import { startStack } from "../../local/stack/stack.ts";
+import { makeDataFolder, startStack } from "../../local/stack/stack.ts";
 import { defaultDataFolder, findDataFolder, readStackFile } from "../../local/stack/stack-file.ts";
 import { readPassphrase } from "../../shared/compose/vault.ts";
 import { settingOf } from "../../shared/config/problems.ts";
@@ -18,7 +18,7 @@ export async function up(verb: Verb, flags: UpFlags): Promise<number> {
   if (flags.ephemeral === true && verb.dataFolder !== undefined) {
     throw new FarsideError("bad-input", "--ephemeral uses a temporary folder: leave out --data.");
   }
-  const dataFolder = flags.ephemeral === true ? undefined : dataFolderOf(verb);
+  const dataFolder = flags.ephemeral === true ? undefined : makeDataFolder(dataFolderOf(verb));
   const passphrase = await passphraseOf(verb, dataFolder);
   if (!verb.output.json) verb.output.note("Starting two storage regions and the functions host…");
   const stack = await startStack({
@@ -83,16 +83,18 @@ function tell(verb: Verb, stack: Stack): void {
     ["vault region", `${vault.blobUrl}/${file.regions.vault.account}`],
     ["data directory", dataFolder],
   ]);
-  const at = verb.dataFolder === undefined ? "" : ` --data ${verb.dataFolder}`;
+  const isFound = findDataFolder(verb.shell.cwd) === dataFolder;
+  const at = isFound ? "" : ` --data ${verb.dataFolder ?? dataFolder}`;
+  const farside = existsSync(join(verb.shell.cwd, "scripts/launch.mjs")) ? "./farside" : "farside";
   output.line("");
   output.line("In another terminal:");
-  output.line(`  farside disk import my-disk.raw web1-os${at}`);
-  output.line(`  farside policy set daily --schedule "0 3 * * *" --keep-daily 14${at}`);
+  output.line(`  ${farside} disk import my-disk.raw web1-os${at}`);
+  output.line(`  ${farside} policy set daily --schedule "0 3 * * *" --keep-daily 14${at}`);
   output.line(
-    `  farside vm protect web1 --policy daily --disk os=${source.blobUrl}/${file.regions.source.account}/disks/web1-os.vhd${at}`,
+    `  ${farside} vm protect web1 --policy daily --disk os=${source.blobUrl}/${file.regions.source.account}/disks/web1-os.vhd${at}`,
   );
-  output.line(`  farside backup web1 --wait${at}`);
-  output.line(`  farside restore web1 --to-file restored${at}`);
+  output.line(`  ${farside} backup web1 --wait${at}`);
+  output.line(`  ${farside} restore web1 --to-file restored${at}`);
   output.line("");
   output.line("Ctrl-C stops everything.");
 }
@@ -119,7 +121,6 @@ const shownLevels: ReadonlySet<LogLevel> = new Set(["warning", "error", "critica
 
 /** Everything into a file in the data folder; what is wrong also on standard error, and all of it with --verbose. */
 function logSink(verb: Verb, dataFolder: string | undefined): LogSink {
-  if (dataFolder !== undefined) mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
   const file =
     dataFolder === undefined
       ? undefined

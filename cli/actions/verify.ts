@@ -2,6 +2,7 @@ import { FarsideError } from "../../shared/core/errors.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import type { AffectedDisk, Finding, VerifyReport } from "../../shared/operations/vault/findings.ts";
 import { isWhole } from "../../shared/operations/vault/findings.ts";
+import type { VerifyOptions } from "../../shared/operations/vault/verify-vault.ts";
 import { verifyVault } from "../../shared/operations/vault/verify-vault.ts";
 import { verifyVm } from "../../shared/operations/vault/verify-vm.ts";
 import { formatBytes } from "../format.ts";
@@ -22,19 +23,34 @@ export async function verify(
   if (flags.sample !== undefined && flags.readData === undefined) {
     throw new FarsideError("bad-input", "--sample belongs to --read-data: give both.");
   }
-  const options =
+  const reading =
     flags.readData === undefined
       ? {}
       : flags.sample === undefined
         ? { readData: true }
         : { samplePercent: flags.sample };
+  const options = { ...reading, onProgress: progressOf(verb) };
   const report = await withVault(verb, async (vault) =>
     vm === undefined
       ? verifyVault(vault, options, verb.signal)
       : verifyVm(vault, await findVm(vault, vm, verb.signal), options, verb.signal),
   );
+  if (verb.output.drawsProgress) verb.output.draw("\r\u001b[K");
   tell(verb, report);
   return isWhole(report) ? 0 : corruptExitCode;
+}
+
+const redrawMs = 200;
+
+/** How much there is in all is known only at the end: what was found so far has to do. */
+function progressOf(verb: Verb): NonNullable<VerifyOptions["onProgress"]> {
+  let drawnAt = 0;
+  return ({ chunks, readBytes }) => {
+    const now = performance.now();
+    if (!verb.output.drawsProgress || now - drawnAt < redrawMs) return;
+    drawnAt = now;
+    verb.output.draw(`\r\u001b[K${chunks} chunks found, ${formatBytes(readBytes)} read`);
+  };
 }
 
 function tell(verb: Verb, report: VerifyReport): void {

@@ -1,5 +1,5 @@
 /** Turns a route and what it does into an HTTP function: checks the request, sets the deadline, answers problems. */
-import type { HttpHandler, HttpRequest, HttpResponseInit } from "@azure/functions";
+import type { HttpHandler, HttpRequest, HttpResponseInit, InvocationContext } from "@azure/functions";
 import { errorRecord, FarsideError } from "../../shared/core/errors.ts";
 import type { RunId } from "../../shared/core/ids.ts";
 import { idempotencyKeySchema } from "../../shared/wire/http/page.ts";
@@ -45,12 +45,23 @@ export function endpoint<Params, Query, Body>(
         const reply = await withHttpDeadline(app, (signal) => handle(app, call, signal));
         return responseOf(request, reply);
       } catch (error) {
-        if (errorRecord(error).code === "internal") invocation.error("http.failed", error);
+        if (errorRecord(error).code === "internal") await logDefect(app, route.name, invocation, error);
         return problemResponse(request, error);
       }
     };
   };
   return { route, handler };
+}
+
+/** By the app's own log, which takes out what looks like a secret: nobody knows what stands in such an error. */
+async function logDefect(app: App, name: string, invocation: InvocationContext, error: unknown): Promise<void> {
+  try {
+    const { log } = await app.context();
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    log.log("error", "http-failed", { function: name, stack });
+  } catch {
+    invocation.error(`http-failed function=${name}: the app could not be composed.`);
+  }
 }
 
 async function readCall<Params, Query, Body>(

@@ -12,7 +12,7 @@ export function scheduleTick(app: App): TimerHandler {
   return async () => {
     await withStepDeadline(app, async (context, signal) => {
       const outcome = await scheduleBackups(context, {}, signal);
-      if (outcome.policiesDue > 0) context.log.log("info", "schedule.tick", { ...outcome });
+      if (outcome.policiesDue > 0) context.log.log("info", "schedule-tick", { ...outcome });
     });
   };
 }
@@ -22,7 +22,7 @@ export function reconcileTick(app: App): TimerHandler {
     await withStepDeadline(app, async (context, signal) => {
       const outcome = await reconcile(context, {}, signal);
       const acted = Object.entries(outcome).some(([name, count]) => name !== "runsSeen" && count > 0);
-      if (acted) context.log.log("info", "reconcile.tick", { ...outcome });
+      if (acted) context.log.log("info", "reconcile-tick", { ...outcome });
     });
   };
 }

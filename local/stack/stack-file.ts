@@ -32,10 +32,10 @@ const stackSchema = z.object({
 });
 export type StackFile = z.output<typeof stackSchema>;
 
-export const stackFileName = "stack.json";
+const stackFileName = "stack.json";
 export const defaultDataFolder = "farside-data";
 
-export const stackPath = (dataFolder: string): string => join(dataFolder, stackFileName);
+const stackPath = (dataFolder: string): string => join(dataFolder, stackFileName);
 
 /** Undefined where there is none. Throws `bad-configuration` for one that cannot be read. */
 export function readStackFile(dataFolder: string): StackFile | undefined {

@@ -79,7 +79,10 @@ const passphraseFileName = "passphrase";
 export async function startStack(options: StackOptions): Promise<Stack> {
   const signal = options.signal ?? new AbortController().signal;
   const ephemeral = options.dataFolder === undefined;
-  const dataFolder = makeFolder(options.dataFolder);
+  const dataFolder =
+    options.dataFolder === undefined
+      ? mkdtempSync(join(realpathSync(tmpdir()), "farside-"))
+      : makeDataFolder(options.dataFolder);
   // Undone from the last to the first.
   const undo: (() => Promise<void>)[] = [];
   const stopAll = async (): Promise<void> => {
@@ -168,8 +171,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-function makeFolder(wanted: string | undefined): string {
-  if (wanted === undefined) return mkdtempSync(join(realpathSync(tmpdir()), "farside-"));
+/** Made where it is missing; its real path. Throws `bad-configuration`. */
+export function makeDataFolder(wanted: string): string {
   const folder = resolve(wanted);
   try {
     // It holds keys.

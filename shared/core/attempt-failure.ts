@@ -15,7 +15,7 @@ import type { Waiting } from "./run.ts";
 import type { Timestamp } from "./timestamp.ts";
 import { epochMs } from "./timestamp.ts";
 
-export const guestTries = 3;
+const guestTries = 3;
 
 export type Obstacle =
   | { readonly kind: "condition"; readonly condition: TransientCondition }

@@ -21,7 +21,7 @@ export type ReconcileAction =
   | { readonly kind: "clean-up"; readonly run: EndedRun };
 
 /** How long after its time a queued run's message counts as lost. */
-export const queueGraceMs = 5 * 60_000;
+const queueGraceMs = 5 * 60_000;
 const longestWaitMs = 8 * 24 * 3_600_000;
 
 export function reconcileAction(run: Run, now: number, stepBudgetMs: number): ReconcileAction {

@@ -45,7 +45,7 @@ export async function commitRestorePoint(
     const entered = run.state === "committing" ? run : await enter(context, vault, run, signal);
     if (entered.kind === "late") return entered;
     committed = await writeRestorePoint(context, vault, entered, signal);
-    return { kind: "done" };
+    return { kind: "late", reason: "the run has ended meanwhile" };
   });
   return committed === undefined ? outcome : finish(context, runId, committed, signal);
 }

@@ -36,7 +36,8 @@ export async function failPoisoned(
 function concerns(task: Task, run: ActiveRun): boolean {
   switch (task.kind) {
     case "start-backup":
-      return run.kind === "backup" && (run.state === "queued" || run.state === "snapshotting" || isUnplanned(run));
+      // An attempt under way has an owner; when that one's lease is over, the reconciler takes it back, and thaws.
+      return run.kind === "backup" && (run.state === "queued" || isUnplanned(run));
     case "copy-window":
       return isCopying(run, task.attemptId);
     case "commit-restore-point":

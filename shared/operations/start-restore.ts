@@ -8,7 +8,7 @@ import { FarsideError } from "../core/errors.ts";
 import { runEvents } from "../core/run-events.ts";
 import { restoreSpans } from "../core/restore-plan.ts";
 import type { RestoreIn } from "../core/run-transitions.ts";
-import { copyRestore, prepareRestore } from "../core/run-transitions.ts";
+import { copyRestore, isActive, prepareRestore } from "../core/run-transitions.ts";
 import type { Manifest } from "../core/vault/manifest.ts";
 import type { RestorePlan } from "../wire/work/work-blob.ts";
 import type { Context } from "./context.ts";
@@ -62,9 +62,14 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
     signal,
   );
   if (changed.kind === "refused") {
-    return changed.run?.cancelRequestedAt === undefined
-      ? { kind: "late", reason: "another delivery was faster" }
-      : endRun(context, runId, cancelledByRequest, isPreparing, signal);
+    if (changed.run !== undefined && isPreparing(changed.run)) {
+      return endRun(context, runId, cancelledByRequest, isPreparing, signal);
+    }
+    // Ended and cleaned up meanwhile: what was made after that clean-up, nobody else would take away.
+    if (changed.run === undefined || !isActive(changed.run)) {
+      for (const disk of run.disks) await context.target.discard(disk, runId, signal);
+    }
+    return { kind: "late", reason: "another delivery was faster" };
   }
   const first = Array.from({ length: Math.min(windows, context.limits.windowsAhead) }, (_, window) => window);
   for (const window of first) await context.tasks.send({ kind: "restore-window", runId, window }, 0, signal);

@@ -25,9 +25,9 @@ import { vmIdOf } from "../../shared/core/vm.ts";
 import type { Clock } from "../../shared/ports/clock.ts";
 import type { Context, StepLimits } from "../../shared/operations/context.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
+import { runStep } from "../../shared/operations/run-step.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { OpenVault } from "../../shared/operations/vault/open-vault.ts";
-import { runStep } from "../../functions/queues/steps.ts";
 
 export interface RealPipelineOptions {
   /** Connection strings of accounts that disks may be in, or be restored to. */

@@ -39,6 +39,7 @@ export async function startStackShell(options: Partial<StackOptions> = {}): Prom
 }
 
 /** The document of a verb with --json; fails with what it said where it did not exit with 0. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names the document that it expects
 export function parsed<T>({ exitCode, out, err }: CliResult): T {
   if (exitCode !== 0) throw new Error(`Exit code ${exitCode}: ${err}${out}`);
   return JSON.parse(out) as T;

@@ -24,8 +24,8 @@ import type {
 } from "../../ports/disk-source.ts";
 import { probeDiff } from "./diff-probe.ts";
 import { diskSizeBytes, pageBlobFacts, readPages } from "./page-blob-facts.ts";
-import { listRanges } from "./page-range-list.ts";
-import { changedFrom, coalesce, joined, steps, type ByteWindow } from "./page-ranges.ts";
+import { listInParts, rangeLister } from "./page-range-list.ts";
+import { changedFrom, coalesce, joined, type ByteWindow } from "./page-ranges.ts";
 import { identityOf, ownIds, snapshotTime } from "./snapshot-facts.ts";
 import type { BlobPlace, StorageAccounts } from "./storage-accounts.ts";
 import { isAnswer, storageCall } from "./storage-call.ts";
@@ -33,8 +33,6 @@ import { isAnswer, storageCall } from "./storage-call.ts";
 type Reference = Readonly<Record<string, string>>;
 type Attempt = { readonly runId: RunId; readonly attemptId: AttemptId };
 
-/** One list request covers this much of a blob: over a whole fragmented one the service can run out of time. */
-const listStepBytes = 16 * 1024 ** 3;
 const snapshotLimitMs = 10_000;
 const cleanUpLimitMs = 30_000;
 const snapshotTries = 3;
@@ -129,7 +127,8 @@ export class PageBlobSource implements DiskSource {
       async (client, parent, bounded) => {
         const { contentLength = 0 } = await client.getProperties({ abortSignal: bounded });
         const window = { fromByte: 0, toByte: contentLength };
-        return changedFrom(await listRanges(client, window, parent, "a page blob made to probe", bounded), window);
+        const ranges = await Array.fromAsync(rangeLister(client, parent, "a page blob made to probe", bounded)(window));
+        return changedFrom(ranges.flat(), window);
       },
       signal,
     );
@@ -137,10 +136,9 @@ export class PageBlobSource implements DiskSource {
 
   async *allocatedRanges(reference: Reference, window: ByteWindow, signal: AbortSignal): AsyncGenerator<ByteRange> {
     const { client, what } = this.#open(reference);
+    const list = rangeLister(client, undefined, what, signal);
     const lists = async function* (): AsyncGenerator<readonly ByteRange[]> {
-      for (const step of steps(window, listStepBytes)) {
-        yield coalesce(await listRanges(client, step, undefined, what, signal), step);
-      }
+      for await (const part of listInParts(list, window)) yield coalesce(part.ranges, part.window);
     };
     yield* joined(lists());
   }
@@ -156,10 +154,9 @@ export class PageBlobSource implements DiskSource {
     if (!isSameBlob) {
       throw new FarsideError("internal", `${what} was compared with a snapshot of another blob.`);
     }
+    const list = rangeLister(client, field(parent, "snapshot"), what, signal);
     const lists = async function* (): AsyncGenerator<readonly ChangedRange[]> {
-      for (const step of steps(window, listStepBytes)) {
-        yield changedFrom(await listRanges(client, step, field(parent, "snapshot"), what, signal), step);
-      }
+      for await (const part of listInParts(list, window)) yield changedFrom(part.ranges, part.window);
     };
     yield* joined(lists());
   }

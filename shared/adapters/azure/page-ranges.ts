@@ -63,11 +63,6 @@ function without(ranges: readonly ByteRange[], taken: readonly ByteRange[]): Byt
   return left;
 }
 
-/** The windows of `step` bytes that make up a window, and the rest. */
-export function* steps({ fromByte, toByte }: ByteWindow, step: number): Generator<ByteWindow> {
-  for (let at = fromByte; at < toByte; at += step) yield { fromByte: at, toByte: Math.min(at + step, toByte) };
-}
-
 /** Joins ranges of the same kind that touch at the borders of two lists. */
 export async function* joined<T extends ByteRange & { readonly kind?: string }>(
   lists: AsyncIterable<readonly T[]>,

@@ -83,8 +83,10 @@ export async function whileFrozen<T>(
   } finally {
     thawedAt = await thaw(context, run, freeze);
   }
-  const message = `The guest was frozen for ${Math.round(clock.monotonic() - started)} ms.`;
-  await recordEvent(context, { runId: run.runId, name: runEvents.guestThawed, message }, signal);
+  if (thawedAt !== undefined) {
+    const message = `The guest was frozen for ${Math.round(clock.monotonic() - started)} ms.`;
+    await recordEvent(context, { runId: run.runId, name: runEvents.guestThawed, message }, signal);
+  }
   return { ...outcome, ...(thawedAt === undefined ? { notThawed: freeze } : { thawedAt }) };
 }
 

@@ -1,6 +1,8 @@
 /** What happens to a run whose attempt got no snapshots: it waits in the queue again, or ends. The rule: core/attempt-failure.ts. */
 import type { Obstacle } from "../../core/attempt-failure.ts";
 import { afterFailure } from "../../core/attempt-failure.ts";
+import { FarsideError } from "../../core/errors.ts";
+import { quote } from "../../core/ids.ts";
 import { conditionTexts } from "../../core/preflight.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
@@ -12,7 +14,7 @@ import type { Context } from "../context.ts";
 import { changeRun } from "../run/change-run.ts";
 import { cancelledByRequest, endRun } from "../run/end-run.ts";
 import { recordEvent } from "../run/record-event.ts";
-import { removeAttempts } from "../run/remove-snapshots.ts";
+import { removeChosenSnapshots } from "../run/remove-snapshots.ts";
 import type { StepOutcome } from "../step-outcome.ts";
 import { isSnapshotting } from "./freeze.ts";
 import { isCopying } from "./windows.ts";
@@ -66,7 +68,8 @@ export async function dropAttempt(
 ): Promise<StepOutcome> {
   try {
     const vm = (await context.catalog.vms.get(run.vm, signal))?.value;
-    if (vm !== undefined) await removeAttempts(context, vm, (id) => id === run.attemptId, run.runId, signal);
+    if (vm === undefined) throw new FarsideError("not-found", `The VM ${quote(run.vm)} is not protected any more.`);
+    await removeChosenSnapshots(context, vm, ({ attemptId }) => attemptId === run.attemptId, signal);
   } catch (error) {
     context.log.log("warning", "snapshots-left", { runId: run.runId, attempt: run.attempt, error: String(error) });
   }

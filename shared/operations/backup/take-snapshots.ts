@@ -3,7 +3,7 @@
  *
  * 1. All disks or nothing, of one attempt: the set enters the row by a conditional write, which the owner of an older attempt loses.
  * 2. The consistency written is the one that was confirmed after the last snapshot.
- * 3. What an attempt made and its row does not name, the attempt removes (`removeAttempts`); where it dies, clean-up does.
+ * 3. What an attempt made and its row does not name, the attempt removes (`dropAttempt`); where it dies, clean-up does.
  */
 import type { FreezeFacts } from "../../core/achieved-consistency.ts";
 import { achievedConsistency, freezeDoubt } from "../../core/achieved-consistency.ts";
@@ -21,12 +21,12 @@ import type { Timestamp } from "../../core/timestamp.ts";
 import { msBetween } from "../../core/timestamp.ts";
 import { usnRollbackSafety } from "../../core/usn-rollback.ts";
 import type { ProtectedVm } from "../../core/vm.ts";
-import type { DiskSource, VmInspection } from "../../ports/disk-source.ts";
+import type { DiskSource, OwnSnapshot, VmInspection } from "../../ports/disk-source.ts";
 import type { Context } from "../context.ts";
 import { changeRun } from "../run/change-run.ts";
 import { claimVm } from "../run/claim-vm.ts";
 import { recordEvent } from "../run/record-event.ts";
-import { removeAttempts } from "../run/remove-snapshots.ts";
+import { removeChosenSnapshots } from "../run/remove-snapshots.ts";
 import { newestRestorePoint } from "../vault/list-restore-points.ts";
 import { startSession } from "../vault/work-blobs.ts";
 import { writeDocument } from "../vault/write-index.ts";
@@ -46,7 +46,7 @@ export async function takeSnapshots(
 ): Promise<Taken> {
   const { vm, policy } = await readSettings(context, run, signal);
   const source = context.source(vm.source.kind);
-  if (run.attempt > 1) await removeAttempts(context, vm, (attemptId) => attemptId !== run.attemptId, run.runId, signal);
+  if (run.attempt > 1) await removeOlderAttempts(context, run, vm, signal);
   const claim = await claimVm(context, run.vmId, run.runId, signal);
   if (claim.kind === "held")
     return { kind: "obstacle", obstacle: { kind: "condition", condition: "another-run-active" } };
@@ -119,6 +119,17 @@ async function readSettings(
     });
   }
   return { vm, policy };
+}
+
+async function removeOlderAttempts(
+  context: Context,
+  run: BackupIn<"snapshotting">,
+  vm: ProtectedVm,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runId, attemptId } = run;
+  const older = (one: OwnSnapshot): boolean => one.runId === runId && one.attemptId !== attemptId;
+  await removeChosenSnapshots(context, vm, older, signal);
 }
 
 interface Scene {

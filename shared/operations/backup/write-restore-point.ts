@@ -10,13 +10,16 @@ import { writeDiskIndex } from "../vault/write-index.ts";
 import { commitManifest } from "../vault/write-manifest.ts";
 import { collectDisks, type CollectedDisk } from "./collect-disks.ts";
 
-/** Writes the disk indexes and the manifest of a run whose windows are all in. Gives the manifest that stands. */
+/**
+ * Writes the disk indexes and the manifest of a run whose windows are all in. Gives the manifest that stands; undefined where the run
+ * was given up meanwhile: looked at last, so that as few as possible come true after all.
+ */
 export async function writeRestorePoint(
   context: Context,
   vault: OpenVault,
   run: BackupIn<"committing">,
   signal: AbortSignal,
-): Promise<Manifest> {
+): Promise<Manifest | undefined> {
   const { set } = run;
   const disks: ManifestDisk[] = [];
   for (const disk of await collectDisks(vault, run, signal)) {
@@ -43,6 +46,7 @@ export async function writeRestorePoint(
     disks,
     tool: context.tool,
   };
+  if ((await context.catalog.runs.get(run.runId, signal))?.value.state !== "committing") return undefined;
   return (await commitManifest(vault, body, {}, signal)).manifest;
 }
 

@@ -72,7 +72,7 @@ export async function protectVm(context: Context, input: ProtectVmInput, signal:
       { details: { vm: input.name } },
     );
   }
-  context.log.log("info", "vm.protected", { vm: vm.name, vmId: vm.vmId, policy: vm.policy });
+  context.log.log("info", "vm-protected", { vm: vm.name, vmId: vm.vmId, policy: vm.policy });
   return { kind: existing === undefined ? "created" : "replaced", vm };
 }
 

@@ -29,5 +29,5 @@ export async function removePolicy(
       `The policy ${quote(input.name)} was changed just now: look at it, then try again.`,
     );
   }
-  context.log.log("info", "policy.removed", { policy: input.name });
+  context.log.log("info", "policy-removed", { policy: input.name });
 }

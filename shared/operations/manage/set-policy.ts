@@ -43,7 +43,7 @@ export async function setPolicy(
       { details: { policy: input.name } },
     );
   }
-  context.log.log("info", "policy.set", { policy: input.name });
+  context.log.log("info", "policy-set", { policy: input.name });
   return { kind: existing === undefined ? "created" : "replaced", policy };
 }
 

@@ -26,5 +26,5 @@ export async function unprotectVm(
   if (removed === "conflict") {
     throw new FarsideError("conflict", `The VM ${quote(input.name)} was changed just now: look at it, then try again.`);
   }
-  context.log.log("info", "vm.unprotected", { vm: input.name, vmId: stored.value.vmId });
+  context.log.log("info", "vm-unprotected", { vm: input.name, vmId: stored.value.vmId });
 }

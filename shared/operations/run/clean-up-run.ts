@@ -28,7 +28,7 @@ export async function tryCleanUp(context: Context, run: EndedRun, signal: AbortS
   }
 }
 
-export async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<void> {
+async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<void> {
   // Here and not beside the change of state: with the row's own instant it is one event, however often this runs.
   await recordEnd(context, run, signal);
   if (run.kind === "backup") await cleanUpBackup(context, run, signal);

@@ -1,27 +1,55 @@
+import { FarsideError } from "../../core/errors.ts";
 import type { AttemptId, RunId } from "../../core/ids.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
 import { currentAttempt, isActive } from "../../core/run-transitions.ts";
 import type { SnapshotOwner } from "../../core/snapshot-removal.ts";
 import { mayRemoveSnapshot } from "../../core/snapshot-removal.ts";
 import type { ProtectedVm } from "../../core/vm.ts";
+import type { OwnSnapshot } from "../../ports/disk-source.ts";
 import type { Context } from "../context.ts";
-import { newestRestorePoint } from "../vault/list-restore-points.ts";
+import { newestRestorePoint, readManifest } from "../vault/list-restore-points.ts";
 
-/** After the end of a backup run: removes what it and its forerunners left on the VM's disks, but for the base of the next one. */
+/**
+ * After the end of a backup run: removes what it and its forerunners left on the VM's disks, but for the base of the next one. What
+ * cannot be removed for good (no access any more) keeps no run from being done: the VM's sweep tries again.
+ */
 export async function removeSnapshots(
   context: Context,
   run: BackupIn<"succeeded" | "failed" | "cancelled">,
   signal: AbortSignal,
 ): Promise<void> {
-  const vm = (await context.catalog.vms.get(run.vm, signal))?.value;
-  if (vm !== undefined && vm.vmId === run.vmId) {
-    await removeOrphanSnapshots(context, vm, signal);
-    return;
+  try {
+    const vm = (await context.catalog.vms.get(run.vm, signal))?.value;
+    if (vm !== undefined && vm.vmId === run.vmId) await removeOrphanSnapshots(context, vm, signal);
+    else await removeOwnSet(context, run, signal);
+    if (run.state === "succeeded") await removeOfGoneDisks(context, run, signal);
+  } catch (error) {
+    if (!(error instanceof FarsideError) || error.advice === "retry") throw error;
+    context.log.log("warning", "snapshots-left", { runId: run.runId, error: error.message });
   }
-  // Not protected any more: its disks can no longer be listed, and the row tells what this run made.
-  const source = context.source(run.set?.source ?? "page-blob");
+}
+
+/** Not protected any more: the VM's disks can no longer be listed, and the row tells what this run made. */
+async function removeOwnSet(
+  context: Context,
+  run: BackupIn<"succeeded" | "failed" | "cancelled">,
+  signal: AbortSignal,
+): Promise<void> {
   if (run.set === undefined || (await baseOf(context, run.vmId, signal)) === run.set.attemptId) return;
+  const source = context.source(run.set.source);
   for (const { reference } of run.set.snapshots) await source.removeSnapshot(reference, signal);
+}
+
+/** Disks that the parent had and this point has not: the settings do not name them any more, the parent's manifest does. */
+async function removeOfGoneDisks(context: Context, run: BackupIn<"succeeded">, signal: AbortSignal): Promise<void> {
+  const { parentPointId, snapshots, source } = run.set;
+  if (parentPointId === undefined) return;
+  const parent = await readManifest(await context.vault(signal), run.vmId, parentPointId, signal);
+  if (parent.kind === "absent") return;
+  const kept = new Set(snapshots.map(({ identity }) => identity));
+  for (const { identity, snapshot } of parent.manifest.disks) {
+    if (!kept.has(identity)) await context.source(source).removeSnapshot(snapshot, signal);
+  }
 }
 
 /** Removes every snapshot of this VM that nobody needs. Returns how many. */
@@ -42,17 +70,16 @@ export async function removeOrphanSnapshots(context: Context, vm: ProtectedVm, s
   return doomed.length;
 }
 
-/** Removes what attempts of this run left, all or all but one. */
-export async function removeAttempts(
+/** Removes those of our snapshots on this VM's disks that `doomed` names, whatever else refers to them. */
+export async function removeChosenSnapshots(
   context: Context,
   vm: ProtectedVm,
-  doomed: (attemptId: AttemptId) => boolean,
-  runId: RunId,
+  doomed: (snapshot: OwnSnapshot) => boolean,
   signal: AbortSignal,
 ): Promise<void> {
   const source = context.source(vm.source.kind);
   for (const snapshot of await source.listSnapshots(vm, signal)) {
-    if (snapshot.runId === runId && doomed(snapshot.attemptId)) await source.removeSnapshot(snapshot.reference, signal);
+    if (doomed(snapshot)) await source.removeSnapshot(snapshot.reference, signal);
   }
 }
 

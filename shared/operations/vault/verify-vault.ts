@@ -37,7 +37,7 @@ export interface VerifyOptions {
   readonly onProgress?: (progress: VerifyProgress) => void;
 }
 
-interface VerifyProgress {
+export interface VerifyProgress {
   /** Distinct chunks that were found there, and of these, where asked, read and decoded. */
   readonly chunks: number;
   readonly readChunks: number;

@@ -25,7 +25,7 @@ export const problemSchema = z
   .describe("A problem document (RFC 9457).");
 export type Problem = z.output<typeof problemSchema>;
 
-export const problemTypePrefix = "urn:farside:problem:";
+const problemTypePrefix = "urn:farside:problem:";
 
 /** Unknown errors tell their message to the log only: it may hold what the caller must not see. */
 export function problemOf(error: unknown): Problem {

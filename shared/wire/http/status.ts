@@ -3,7 +3,7 @@ import { z } from "zod";
 import { instantSchema, pointIdSchema, policyNameSchema, runIdSchema, runStateSchema, vmNameSchema } from "./names.ts";
 import { runErrorSchema } from "./run.ts";
 
-export const vmStatusSchema = z.object({
+const vmStatusSchema = z.object({
   vm: vmNameSchema,
   vmId: z.string(),
   policy: policyNameSchema,

@@ -35,7 +35,7 @@ export interface BackupPlan {
 }
 
 /** How far the listing of a disk's changes has come: `<attempt>/plan/<disk number>-progress`. */
-export interface ListingProgress {
+interface ListingProgress {
   readonly fromByte: number;
   /** Segments before `fromByte` with changes, and how many bytes each. */
   readonly segments: readonly (readonly [segment: number, bytes: number])[];
@@ -63,7 +63,7 @@ export interface RestorePlan {
 }
 
 /** Up to which byte of its window a restore has written (`progress/<window>`, `windows/<window>`). */
-export interface RestoreResult {
+interface RestoreResult {
   readonly doneToByte: number;
   readonly writtenBytes: number;
 }

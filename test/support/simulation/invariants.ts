@@ -9,10 +9,11 @@ import {
   written,
 } from "../../../shared/adapters/memory/sparse-image.ts";
 import type { PointId, VmId } from "../../../shared/core/ids.ts";
+import type { RestoreRun } from "../../../shared/core/run.ts";
 import { isActive } from "../../../shared/core/run-transitions.ts";
 import type { Manifest, ManifestDisk } from "../../../shared/core/vault/manifest.ts";
 import { listAll } from "../../../shared/operations/list-all.ts";
-import { listVms, readRestorePoints } from "../../../shared/operations/vault/list-restore-points.ts";
+import { listVms, readManifest, readRestorePoints } from "../../../shared/operations/vault/list-restore-points.ts";
 import { readDisk } from "../../../shared/operations/vault/read-disk.ts";
 import type { World } from "./world.ts";
 
@@ -82,9 +83,15 @@ async function rowBreaches(world: World, standing: ReadonlySet<string>): Promise
 async function runBreaches(world: World, standing: ReadonlySet<string>): Promise<readonly string[]> {
   const found: string[] = [];
   const points = new Set<PointId>();
+  // A commit that was under way when its run was given up may still write a good manifest: more than the run says, never less.
+  const poisoned = new Set<PointId>();
   for (const run of await world.runs()) {
     if (isActive(run)) found.push(`I7: run ${run.runId} is still ${run.state}`);
     else if (run.cleanUp !== "done") found.push(`I9: run ${run.runId} is not cleaned up`);
+    if (run.kind === "backup" && run.state === "failed" && run.set && run.error.code === "poisoned") {
+      poisoned.add(run.set.pointId);
+    }
+    if (run.kind === "restore" && run.state === "succeeded") found.push(...(await restoreBreaches(world, run)));
     if (run.kind === "backup" && run.state === "succeeded") {
       points.add(run.restorePointId);
       if (!standing.has(`${run.vmId}/${run.restorePointId}`)) {
@@ -98,6 +105,20 @@ async function runBreaches(world: World, standing: ReadonlySet<string>): Promise
   }
   for (const [url, guest] of world.guests) if (guest.isFrozen) found.push(`I7: the guest ${url} is frozen`);
   return found;
+}
+
+/** I1: a restored disk holds what the snapshot held. */
+async function restoreBreaches(world: World, run: RestoreRun): Promise<readonly string[]> {
+  const point = await readManifest(world.vault, run.vmId, run.pointId, world.signal);
+  if (point.kind !== "standing") return [`I1: ${run.pointId}, which was restored, is ${point.kind}`];
+  return run.disks.flatMap((disk) => {
+    const source = point.manifest.disks.find(({ name }) => name === disk.name);
+    const held = source && world.source.everMade(source.snapshot);
+    const restored = world.target.finished(disk.url);
+    if (held === undefined || restored === undefined) return [`I1: ${disk.url} is no finished disk`];
+    const difference = firstDifference(held, restored);
+    return difference === undefined ? [] : [`I1: ${disk.url} differs at byte ${difference}`];
+  });
 }
 
 /** I9: nothing is left over but the snapshots that the next backups build on. */

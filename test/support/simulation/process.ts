@@ -62,7 +62,7 @@ export class Process implements Gate {
   }
 }
 
-export const openGate: Gate = {
+const openGate: Gate = {
   before: () => Promise.resolve(),
   after: () => Promise.resolve(),
 };

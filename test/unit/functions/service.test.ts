@@ -43,8 +43,10 @@ describe("Health", () => {
 });
 
 test("A defect tells the caller nothing of its inside", async () => {
-  const { app } = createTestApp();
-  const broken = { ...app, context: () => Promise.reject(new Error("connection string AccountKey=abc")) };
+  const { app, context } = createTestApp();
+  const { catalog } = context;
+  const policies = { ...catalog.policies, list: () => Promise.reject(new Error("connection string AccountKey=abc")) };
+  const broken = { ...app, context: () => Promise.resolve({ ...context, catalog: { ...catalog, policies } }) };
   const { status, body } = await callEndpoint(broken, "GET", "/api/status");
   expect(status).toBe(500);
   expect(JSON.stringify(body)).not.toContain("AccountKey");

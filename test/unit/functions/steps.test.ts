@@ -46,7 +46,7 @@ describe("A poison handler", () => {
     const last = delivery(5);
     const logged = vi.spyOn(last, "error").mockImplementation(() => undefined);
     await handle(message, last);
-    expect(logged).toHaveBeenCalledWith(expect.stringContaining("poison.given-up queue=start-backup-poison"));
+    expect(logged).toHaveBeenCalledWith(expect.stringContaining("poison-given-up queue=start-backup-poison"));
   });
 });
 

@@ -1,10 +1,12 @@
 import { array, assert, boolean, integer, nat, property, record } from "fast-check";
 import { describe, expect, test } from "vitest";
+import { listInParts, type RangeLister } from "../../../../shared/adapters/azure/page-range-list.ts";
+import { FarsideError } from "../../../../shared/core/errors.ts";
 import {
   changedFrom,
   coalesce,
   joined,
-  steps,
+  type ByteWindow,
   type ListedRange,
 } from "../../../../shared/adapters/azure/page-ranges.ts";
 
@@ -62,13 +64,51 @@ describe("Listed ranges", () => {
   });
 });
 
-describe("A window in steps", () => {
-  test("is covered to its end", () => {
-    expect([...steps({ fromByte: 10, toByte: 35 }, 10)]).toEqual([
-      { fromByte: 10, toByte: 20 },
-      { fromByte: 20, toByte: 30 },
-      { fromByte: 30, toByte: 35 },
+describe("A list in parts", () => {
+  const giB = 1024 ** 3;
+  const whole = { fromByte: 0, toByte: 1024 * giB };
+
+  test("asks once for the whole of a disk, whatever its size", async () => {
+    const asked: ByteWindow[] = [];
+    const list: RangeLister = async function* (one) {
+      asked.push(one);
+      yield await Promise.resolve([range(0, 512)]);
+    };
+    expect(await Array.fromAsync(listInParts(list, whole))).toEqual([{ ranges: [range(0, 512)], window: whole }]);
+    expect(asked).toEqual([whole]);
+  });
+
+  test("goes on in parts, from where it stood, when the service does not answer for the whole", async () => {
+    const asked: ByteWindow[] = [];
+    const list: RangeLister = async function* (one) {
+      asked.push(one);
+      if (one.fromByte === 0 && asked.length === 1) {
+        yield await Promise.resolve([range(512, 512)]);
+        throw new FarsideError("unavailable", "It ran out of time.");
+      }
+      yield [];
+    };
+    await Array.fromAsync(listInParts(list, { fromByte: 0, toByte: 40 * giB }));
+    const ends = asked.map(({ fromByte, toByte }) => [fromByte, toByte]);
+    expect(ends).toEqual([
+      [0, 40 * giB],
+      [1024, 1024 + 16 * giB],
+      [1024 + 16 * giB, 1024 + 32 * giB],
+      [1024 + 32 * giB, 40 * giB],
     ]);
+  });
+
+  test("gives up where a part is not answered either, and at once for any other error", async () => {
+    let asked = 0;
+    const failing = (code: "unavailable" | "forbidden"): RangeLister =>
+      async function* () {
+        asked++;
+        yield await Promise.reject(new FarsideError(code, "No."));
+      };
+    await expect(Array.fromAsync(listInParts(failing("unavailable"), whole))).rejects.toThrow("No.");
+    expect(asked).toBe(2);
+    await expect(Array.fromAsync(listInParts(failing("forbidden"), whole))).rejects.toThrow("No.");
+    expect(asked).toBe(3);
   });
 
   test("loses nothing at the borders: ranges of one kind that touch there become one again", async () => {

@@ -1,0 +1,11 @@
+import { describe, expect, test } from "vitest";
+import { crashSweep, strikes } from "../support/simulation/crash-sweep.ts";
+import { scenarios } from "../support/simulation/scenarios.ts";
+
+describe("A service that fails at any one call, before or after it had its effect, stops nothing:", () => {
+  test.each(Object.entries(scenarios))("%s", async (_, scenario) => {
+    const report = await crashSweep(scenario, "fails");
+    expect(report.breaches).toEqual([]);
+    expect(report.struck).toBe(strikes(report.calls));
+  });
+});

@@ -1,0 +1,187 @@
+/**
+ * A life of an installation, drawn from a seed: schedules, requests, writes, changes of disks, and everything that can go wrong, at
+ * once. `live` ends with all faults over and all runs ended.
+ */
+import { FarsideError } from "../../../shared/core/errors.ts";
+import { parseVmName } from "../../../shared/core/ids.ts";
+import { isActive } from "../../../shared/core/run-transitions.ts";
+import { cancelRun } from "../../../shared/operations/cancel-run.ts";
+import { requestBackup } from "../../../shared/operations/request-backup.ts";
+import { requestRestore } from "../../../shared/operations/request-restore.ts";
+import { scheduleBackups } from "../../../shared/operations/schedule-backups.ts";
+import type { Gate } from "./gated.ts";
+import { Interleaver } from "./interleaver.ts";
+import { Death, Process } from "./process.ts";
+import type { SeededRandom } from "./seeded-random.ts";
+import { chunkSizeBytes, diskUrl, minuteMs, World } from "./world.ts";
+
+const vms = ["ada", "bob", "cyd"] as const;
+const diskBytes = 2 * 1024 * 1024;
+const slotMinutes = 60;
+
+export interface LifeReport {
+  readonly deaths: number;
+  readonly errors: number;
+  readonly duplicates: number;
+}
+
+export async function beginLife(seed: number): Promise<World> {
+  const world = await World.create(seed);
+  world.limits = { ...world.limits, windowsAhead: 1 + world.random.below(3) };
+  world.source.diff = world.random.pick([{ kind: "exact" }, { kind: "everything" }] as const);
+  await world.addPolicy("standard", {
+    schedule: { cron: `every ${slotMinutes} minutes`, timeZone: "UTC", jitterSeconds: 120 },
+    retryWindowSeconds: 40 * 60,
+    freezeTtlSeconds: 30,
+  });
+  for (const vm of vms) {
+    await world.addVm(vm, {
+      disks: { os: diskBytes, data: diskBytes, odd: chunkSizeBytes + 512 },
+      guest: vm !== "cyd",
+    });
+    world.scribble(vm, "os", 0, 10_000);
+  }
+  return world;
+}
+
+export async function live(world: World, steps: number): Promise<LifeReport> {
+  const { random } = world;
+  const report = { deaths: 0, errors: 0, duplicates: 0 };
+  for (let step = 0; step < steps; step++) {
+    const works: (() => Promise<unknown>)[] = [];
+    const interleaver = new Interleaver(random);
+    const newProcess = () => troubledProcess(random, interleaver, report);
+    for (let i = random.below(4); i > 0; i--) {
+      const visible = world.visible();
+      const anything = random.fraction() < 0.05 ? world.queue.pending() : visible;
+      if (anything.length === 0) continue;
+      const message = random.pick(anything);
+      works.push(() => world.deliver(message, newProcess()));
+      if (random.fraction() < 0.2) {
+        report.duplicates++;
+        works.push(() => world.perform(message.task, newProcess()));
+      }
+    }
+    if (random.fraction() < 0.25) works.push(() => world.reconcile({ sweep: "all" }, newProcess()));
+    if (random.fraction() < 0.2) works.push(() => scheduleBackups(world.context(newProcess()), {}, world.signal));
+    if (random.fraction() < 0.1) {
+      const vm = parseVmName(random.pick(vms));
+      works.push(() => requestBackup(world.context(newProcess()), { vm }, world.signal));
+    }
+    if (random.fraction() < 0.05) {
+      const request = {
+        vm: random.pick(vms),
+        point: { kind: "latest" },
+        targetUrl: `https://target.example/restore-${step}`,
+      } as const;
+      works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
+    }
+    if (random.fraction() < 0.04) {
+      const active = (await world.runs()).filter(isActive);
+      const run = active[random.below(active.length)];
+      if (run !== undefined) works.push(() => cancelRun(world.context(newProcess()), run, world.signal));
+    }
+    for (const result of await interleaver.run(works)) {
+      // What the program throws on purpose, and deaths, are part of life; everything else is a defect.
+      if (
+        result.status === "rejected" &&
+        !(result.reason instanceof FarsideError) &&
+        !(result.reason instanceof Death)
+      ) {
+        throw result.reason;
+      }
+    }
+    happen(world);
+  }
+  await endTrouble(world);
+  return report;
+}
+
+/** A process that may die, and whose services may fail, now and then. */
+function troubledProcess(
+  random: SeededRandom,
+  interleaver: Interleaver,
+  report: { deaths: number; errors: number },
+): Process {
+  const also: Gate = {
+    before: async (call) => {
+      await interleaver.before();
+      if (random.fraction() < 0.004) fail(call);
+    },
+    after: async (call) => {
+      if (random.fraction() < 0.004) fail(call);
+    },
+  };
+  const fail = (call: string): never => {
+    report.errors++;
+    const retryAfter = random.fraction() < 0.5 ? { retryAfterMs: 5000 } : {};
+    throw new FarsideError(
+      random.fraction() < 0.5 ? "throttled" : "unavailable",
+      `The service failed ${call}.`,
+      retryAfter,
+    );
+  };
+  if (random.fraction() > 0.12) return new Process({ kind: "lives" }, also);
+  report.deaths++;
+  const phase = random.fraction() < 0.5 ? "before" : "after";
+  return new Process({ kind: "dies", phase, call: random.below(40) }, also);
+}
+
+/** What the world around does between two steps. */
+function happen(world: World): void {
+  const { random, clock, source } = world;
+  const vm = random.pick(vms);
+  const disk = random.pick(["os", "data"] as const);
+  const url = diskUrl(vm, disk);
+  const chance = random.fraction();
+  const { sizeBytes } = source.image(url);
+  if (chance < 0.5) world.scribble(vm, disk, random.below(sizeBytes - 8192), 1 + random.below(8000));
+  else if (chance < 0.55) source.clear(url, 0, 128 * 1024);
+  else if (chance < 0.57) source.resizeDisk(url, sizeBytes + 512 * (1 + random.below(4000)));
+  else if (chance < 0.58) source.addDisk(url, diskBytes);
+  else if (chance < 0.64) source.conditions = random.fraction() < 0.5 ? ["migration-in-progress"] : [];
+  else if (chance < 0.7) {
+    const guest = world.guests.get(`https://guest.example/${vm}`);
+    if (guest !== undefined)
+      guest.behaviour = random.pick(["well", "well", "dead", "freezes-and-hangs", "thaws-early"] as const);
+  } else if (chance < 0.72) {
+    let left = 1 + random.below(3);
+    source.beforeSnapshot = () => {
+      if (left-- === 1) throw new Error("The snapshot failed.");
+    };
+  } else if (chance < 0.74) clock.setWrongBy(random.pick([0, 0, 26 * 60, -26 * 60]) * minuteMs);
+  clock.advance(random.fraction() < 0.2 ? random.below(12 * minuteMs) : random.below(20_000));
+}
+
+async function endTrouble(world: World): Promise<void> {
+  world.clock.setWrongBy(0);
+  world.source.conditions = [];
+  world.source.beforeSnapshot = () => undefined;
+  for (const guest of world.guests.values()) guest.behaviour = "well";
+  await world.settle();
+}
+
+/** Invariant I6: from the next slot on, every VM has its restore point. */
+export async function vmsWithoutNextPoint(world: World): Promise<readonly string[]> {
+  const before = world.clock.now();
+  // Twice: a clock that was ahead may have used up a slot.
+  for (let slot = 0; slot < 2; slot++) {
+    world.clock.advance(slotMinutes * minuteMs);
+    await scheduleBackups(world.context(), {}, world.signal);
+    await world.settle();
+  }
+  const late: string[] = [];
+  for (const vm of vms) {
+    const state = (await world.catalog.vmStates.get((await vmIdOfName(world, vm)) ?? never(vm), world.signal))?.value;
+    if (state?.lastPointAt === undefined || Date.parse(state.lastPointAt) < before) late.push(vm);
+  }
+  return late;
+}
+
+async function vmIdOfName(world: World, vm: string) {
+  return (await world.catalog.vms.get(parseVmName(vm), world.signal))?.value.vmId;
+}
+
+function never(vm: string): never {
+  throw new Error(`The VM ${vm} is gone.`);
+}
