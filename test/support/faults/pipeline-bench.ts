@@ -207,7 +207,10 @@ export class Scene {
     const { manifest } = found;
     const snapshots = await ownSnapshots(this.container);
     expect(snapshots.map(({ blob, attempt }) => [blob, attempt])).toEqual(
-      manifest.disks.map(({ name }) => [name, manifest.attemptId]).sort(),
+      manifest.disks
+        .map(({ name }) => name)
+        .sort()
+        .map((name) => [name, manifest.attemptId]),
     );
     const restored = await pointDigests(this.pipeline.vault, manifest);
     for (const { name, sizeBytes } of manifest.disks) {

@@ -268,7 +268,10 @@ export class ServiceBench {
     await this.proveNothingLeft();
     const snapshots = await ownSnapshots(vm.container);
     expect(snapshots.map(({ blob, attempt }) => [blob, attempt])).toEqual(
-      vm.disks.map(({ name }) => [name, found.manifest.attemptId]).sort(),
+      vm.disks
+        .map(({ name }) => name)
+        .sort()
+        .map((name) => [name, found.manifest.attemptId]),
     );
     const restored = await pointDigests(this.vault, found.manifest);
     for (const { name, sizeBytes } of vm.disks) {
