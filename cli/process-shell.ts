@@ -31,8 +31,9 @@ const erase = new Set(["\u007f", "\b"]);
 /** Reads a line from the terminal without echo. */
 function askOnTerminal(question: string): Promise<string> {
   const { stdin, stderr } = process;
-  stderr.write(question);
+  // Before the question: who answers at once, or pastes, must not see it echoed.
   stdin.setRawMode(true);
+  stderr.write(question);
   stdin.setEncoding("utf8");
   stdin.resume();
   return new Promise((resolve, reject) => {

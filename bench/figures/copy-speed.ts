@@ -11,7 +11,7 @@ import { runCopier } from "../support/run-copier.ts";
 const diskBytes = 384 * mib;
 const rounds = 3;
 const target = 0.7;
-const atOnce = 8;
+const atOnce = 6;
 
 export async function copySpeed(): Promise<Figure[]> {
   const ratios: number[] = [];

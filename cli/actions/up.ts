@@ -1,4 +1,4 @@
-import { createWriteStream } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describeError, type LogLevel, type LogSink } from "../../local/host/log.ts";
 import type { Stack } from "../../local/stack/stack.ts";
@@ -83,16 +83,18 @@ function tell(verb: Verb, stack: Stack): void {
     ["vault region", `${vault.blobUrl}/${file.regions.vault.account}`],
     ["data directory", dataFolder],
   ]);
-  const at = verb.dataFolder === undefined ? "" : ` --data ${verb.dataFolder}`;
+  const isFound = findDataFolder(verb.shell.cwd) === dataFolder;
+  const at = isFound ? "" : ` --data ${verb.dataFolder ?? dataFolder}`;
+  const farside = existsSync(join(verb.shell.cwd, "scripts/launch.mjs")) ? "./farside" : "farside";
   output.line("");
   output.line("In another terminal:");
-  output.line(`  farside disk import my-disk.raw web1-os${at}`);
-  output.line(`  farside policy set daily --schedule "0 3 * * *" --keep-daily 14${at}`);
+  output.line(`  ${farside} disk import my-disk.raw web1-os${at}`);
+  output.line(`  ${farside} policy set daily --schedule "0 3 * * *" --keep-daily 14${at}`);
   output.line(
-    `  farside vm protect web1 --policy daily --disk os=${source.blobUrl}/${file.regions.source.account}/disks/web1-os.vhd${at}`,
+    `  ${farside} vm protect web1 --policy daily --disk os=${source.blobUrl}/${file.regions.source.account}/disks/web1-os.vhd${at}`,
   );
-  output.line(`  farside backup web1 --wait${at}`);
-  output.line(`  farside restore web1 --to-file restored${at}`);
+  output.line(`  ${farside} backup web1 --wait${at}`);
+  output.line(`  ${farside} restore web1 --to-file restored${at}`);
   output.line("");
   output.line("Ctrl-C stops everything.");
 }

@@ -10,15 +10,8 @@ import type { StorageQueueHandler } from "@azure/functions";
 import { poisonQueueOf } from "../../shared/config/function-names.ts";
 import { errorRecord } from "../../shared/core/errors.ts";
 import type { Task, TaskKind } from "../../shared/core/task.ts";
-import { commitRestorePoint } from "../../shared/operations/commit-restore-point.ts";
-import type { Context } from "../../shared/operations/context.ts";
-import { copyWindow } from "../../shared/operations/copy-window.ts";
 import { failPoisoned } from "../../shared/operations/fail-poisoned.ts";
-import { finishRestore } from "../../shared/operations/finish-restore.ts";
-import { restoreWindow } from "../../shared/operations/restore-window.ts";
-import { startBackup } from "../../shared/operations/start-backup.ts";
-import { startRestore } from "../../shared/operations/start-restore.ts";
-import type { StepOutcome } from "../../shared/operations/step-outcome.ts";
+import { runStep } from "../../shared/operations/run-step.ts";
 import { parseTask } from "../../shared/wire/task.ts";
 import type { App } from "../../shared/compose/app.ts";
 import { withStepDeadline } from "../deadline.ts";
@@ -58,26 +51,6 @@ function parsedOrUndefined(message: unknown): Task | undefined {
     return parseTask(message);
   } catch {
     return undefined;
-  }
-}
-
-/** The step that a message asks for. */
-export function runStep(context: Context, task: Task, signal: AbortSignal): Promise<StepOutcome> {
-  switch (task.kind) {
-    case "start-backup":
-      return startBackup(context, task, signal);
-    case "copy-window":
-      return copyWindow(context, task, signal);
-    case "commit-restore-point":
-      return commitRestorePoint(context, task, signal);
-    case "start-restore":
-      return startRestore(context, task, signal);
-    case "restore-window":
-      return restoreWindow(context, task, signal);
-    case "finish-restore":
-      return finishRestore(context, task, signal);
-    default:
-      return task satisfies never;
   }
 }
 

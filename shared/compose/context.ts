@@ -10,6 +10,7 @@ import type { Config } from "../config/config.ts";
 import type { StateAccess } from "../config/storage.ts";
 import { farsideVersion } from "../config/version.ts";
 import type { Context } from "../operations/context.ts";
+import { createTransfer } from "../operations/transfer.ts";
 import { openAccounts } from "./accounts.ts";
 import { consoleEventLog } from "./event-log.ts";
 import { systemClock, systemRandom } from "./system.ts";
@@ -34,6 +35,7 @@ export async function createContext(config: Config): Promise<Context> {
     target: new PageBlobTarget(accounts),
     vault: createVaultOpener(config, random),
     limits: config.limits,
+    transfer: createTransfer(config.limits.chunksAtOnce),
     tool: { name: "farside", version: farsideVersion },
   };
 }

@@ -111,7 +111,9 @@ async function writeWindow(
   const deadline = clock.monotonic() + limits.stepBudgetMs;
   let lookedAt = clock.monotonic();
   const source = { index: at.index, sizeBytes: disk.sizeBytes };
-  const pieces = readDisk(vault, source, { fromByte, toByte: at.toByte, parallelism: limits.chunksAtOnce }, signal);
+  // Half are read while half are written.
+  const parallelism = Math.max(1, Math.floor(limits.chunksAtOnce / 2));
+  const pieces = readDisk(vault, source, { fromByte, toByte: at.toByte, parallelism }, signal);
   const write = async (
     piece: typeof pieces extends AsyncIterable<infer Piece> ? Piece : never,
     aborted: AbortSignal,
@@ -119,7 +121,7 @@ async function writeWindow(
     if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
     return piece;
   };
-  for await (const piece of mapOrdered(pieces, limits.chunksAtOnce, write, signal)) {
+  for await (const piece of mapOrdered(pieces, parallelism, write, signal)) {
     if (piece.kind === "data") writtenBytes += piece.length;
     const doneToByte = piece.offset + piece.length;
     if (doneToByte < at.toByte && clock.monotonic() > deadline) {

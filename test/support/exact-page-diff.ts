@@ -11,9 +11,16 @@ interface DiffRange {
   end: number;
 }
 
+export interface ExactDiffOptions {
+  readonly connectionString: string;
+  readonly pageSize?: number;
+  /** For a list that lies: whether it leaves this change of this blob out. */
+  hides?: (path: string, firstByte: number) => boolean;
+}
+
 export async function exactPageDiff(
   request: Pick<SeenRequest, "path" | "query" | "headers">,
-  options: { readonly connectionString: string; readonly pageSize?: number },
+  options: ExactDiffOptions,
 ): Promise<{ status: number; xml: string; headers: Record<string, string> }> {
   const [, , container = "", ...name] = request.path.split("/").map(decodeURIComponent);
   const service = BlobServiceClient.fromConnectionString(options.connectionString);
@@ -32,7 +39,8 @@ export async function exactPageDiff(
   const range = /bytes=(\d+)-(\d*)/.exec(String(request.headers["x-ms-range"] ?? request.headers["range"] ?? ""));
   const from = Number(range?.[1] ?? 0);
   const to = Math.min(range?.[2] ? Number(range[2]) + 1 : contentLength, contentLength);
-  const ranges = await compare(current, previous, from, to);
+  const all = await compare(current, previous, from, to);
+  const ranges = all.filter(({ start }) => options.hides?.(request.path, start) !== true);
   const first = Number(request.query.get("marker") ?? 0);
   const most = Number(request.query.get("maxresults") ?? options.pageSize ?? 10_000);
   const shown = ranges.slice(first, first + most);

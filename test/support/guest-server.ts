@@ -7,6 +7,8 @@ type GuestFault =
   | "no-answer"
   /** Freezes, and never answers. */
   | "freeze-without-answer"
+  /** Answers the freeze, and hangs from then on: it thaws only by itself. */
+  | "hang-when-frozen"
   | "refuse"
   /** Answers what was not agreed. */
   | "garbage"
@@ -74,7 +76,7 @@ export async function startGuestServer(): Promise<GuestServer> {
     const pieces: Buffer[] = [];
     request.on("data", (piece: Buffer) => pieces.push(piece));
     request.on("end", () => {
-      if (fault === "no-answer") return;
+      if (fault === "no-answer" || (fault === "hang-when-frozen" && frozen !== undefined)) return;
       if (fault === "refuse") return send(response, 503, { error: "not now" });
       if (fault === "garbage") return send(response, 200, { frozen: "perhaps" });
       const answer = answers[`${request.method} ${new URL(request.url ?? "/", "http://guest").pathname}`];

@@ -1,11 +1,11 @@
 /**
  * The pipeline in this process over real storage: disks, vault, targets and guests by the Azure adapters, the catalog and the
  * queues in memory. For tests and benchmarks that need many runs, or to look at the process itself; what the functions host adds
- * is tested with the host.
+ * is tested with the host. Where a run waits for its next try, the clock is put forward.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { BlobVaultStore } from "../../shared/adapters/azure/blob-vault-store.ts";
-import { HttpGuestAgent } from "../../shared/adapters/azure/http-guest-agent.ts";
+import { HttpGuestAgent, type GuestLimits } from "../../shared/adapters/azure/http-guest-agent.ts";
 import { PageBlobSource } from "../../shared/adapters/azure/page-blob-source.ts";
 import { PageBlobTarget } from "../../shared/adapters/azure/page-blob-target.ts";
 import { StorageAccounts } from "../../shared/adapters/azure/storage-accounts.ts";
@@ -22,11 +22,13 @@ import type { BackupRun, Run } from "../../shared/core/run.ts";
 import { hasEnded } from "../../shared/core/run.ts";
 import { timestamp } from "../../shared/core/timestamp.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
+import type { Clock } from "../../shared/ports/clock.ts";
 import type { Context, StepLimits } from "../../shared/operations/context.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
+import { runStep } from "../../shared/operations/run-step.ts";
+import { createTransfer } from "../../shared/operations/transfer.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { OpenVault } from "../../shared/operations/vault/open-vault.ts";
-import { runStep } from "../../functions/queues/steps.ts";
 
 export interface RealPipelineOptions {
   /** Connection strings of accounts that disks may be in, or be restored to. */
@@ -35,6 +37,8 @@ export interface RealPipelineOptions {
   readonly vaultContainer: string;
   readonly chunkSizeBytes?: number;
   readonly limits?: Partial<StepLimits>;
+  /** How long a guest may take to answer, where a test cannot wait as long as the service does. */
+  readonly guestLimits?: GuestLimits;
 }
 
 export interface RealVm {
@@ -43,6 +47,7 @@ export interface RealVm {
   readonly guestUrl?: string;
   readonly wanted?: ConsistencyLevel;
   readonly least?: ConsistencyLevel;
+  readonly freezeTtlSeconds?: number;
 }
 
 export interface RealPipeline {
@@ -59,14 +64,16 @@ const limits: StepLimits = {
   windowBytes: 1024 ** 3,
   stepBudgetMs: 240_000,
   windowsAhead: 64,
-  chunksAtOnce: 8,
+  chunksAtOnce: 6,
   sampleChunks: 4,
 };
 const visibilityMs = 600_000;
 const never = new AbortController().signal;
 
 export async function createRealPipeline(options: RealPipelineOptions): Promise<RealPipeline> {
-  const [clock, random, calendar] = [systemClock(), systemRandom(), cronCalendar];
+  const [system, random, calendar] = [systemClock(), systemRandom(), cronCalendar];
+  let aheadMs = 0;
+  const clock: Clock = { ...system, now: () => system.now() + aheadMs };
   const accounts = await StorageAccounts.open(options.accounts);
   const container = await openContainer({
     kind: "connection-string",
@@ -94,22 +101,27 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     catalog: new MemoryCatalog(),
     tasks: queue,
     source: () => source,
-    guest: new HttpGuestAgent(),
+    guest: new HttpGuestAgent(options.guestLimits),
     target: new PageBlobTarget(accounts),
     vault: () => Promise.resolve(vault),
     limits: { ...limits, ...options.limits },
+    transfer: createTransfer(options.limits?.chunksAtOnce ?? limits.chunksAtOnce),
     tool: { name: "farside", version: "test" },
   };
 
+  let atWork = 0;
   const drive = async (runId: RunId): Promise<Run> => {
     for (;;) {
       const run = (await context.catalog.runs.get(runId, never))?.value;
       if (run !== undefined && hasEnded(run)) return run;
       const task = queue.receive(visibilityMs);
       if (task === undefined) {
-        await sleep(5);
+        const next = atWork === 0 ? queue.pending()[0] : undefined;
+        if (next === undefined) await sleep(5);
+        else aheadMs += Math.max(0, next.visibleAtMs - clock.now());
         continue;
       }
+      atWork++;
       try {
         await runStep(context, task.task, never);
         queue.remove(task.messageId);
@@ -117,6 +129,8 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
         if (task.deliveries >= 5 || !hasCode(error, "unavailable", "throttled", "conflict", "guest-failed"))
           throw error;
         queue.release(task.messageId, 100);
+      } finally {
+        atWork--;
       }
     }
   };
@@ -136,7 +150,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
           consistency,
           rpoSeconds: 86_400,
           retryWindowSeconds: 60,
-          freezeTtlSeconds: 20,
+          freezeTtlSeconds: vm.freezeTtlSeconds ?? 20,
           pauseReplication: false,
           usnRollback: "warn",
           createdAt: now,

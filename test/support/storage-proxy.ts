@@ -7,7 +7,7 @@
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { exactPageDiff } from "./exact-page-diff.ts";
+import { exactPageDiff, type ExactDiffOptions } from "./exact-page-diff.ts";
 
 type RequestKind =
   | "create-page-blob"
@@ -44,6 +44,8 @@ type Fault =
   /** The answer's body ends after so many bytes, with a break of the connection. */
   | { readonly kind: "cut-body"; readonly afterBytes: number }
   | { readonly kind: "delay"; readonly ms: number }
+  /** The service gets the request twice, the second time before the first is answered. */
+  | { readonly kind: "twice" }
   /** The service's answer never comes. */
   | { readonly kind: "silence" };
 
@@ -65,7 +67,7 @@ export interface StorageProxy {
 
 export interface StorageProxyOptions {
   /** Of the account behind it; given, changed-page lists are answered exactly. */
-  readonly exactDiff?: { readonly connectionString: string; readonly pageSize?: number };
+  readonly exactDiff?: ExactDiffOptions;
 }
 
 interface Injection {
@@ -106,7 +108,9 @@ export async function startStorageProxy(upstream: string, options: StorageProxyO
     if (fault?.kind === "reset" && fault.when === "before") return void incoming.socket.resetAndDestroy();
     if (fault?.kind === "answer") return answerFault(response, fault);
     if (fault?.kind === "delay") await sleep(fault.ms);
+    const doubled = fault?.kind === "twice" ? forward(incoming, body) : undefined;
     let { answer, content } = await forward(incoming, body);
+    await doubled;
     if (fault?.kind === "reset") return void incoming.socket.resetAndDestroy();
     let headers = { ...answer.headers };
     let status = answer.statusCode ?? 502;

@@ -11,6 +11,7 @@ import { farsideVersion } from "../../shared/config/version.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
 import type { ProtectedVm } from "../../shared/core/vm.ts";
 import type { Context } from "../../shared/operations/context.ts";
+import { createTransfer } from "../../shared/operations/transfer.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { DiskSource, VmInspection } from "../../shared/ports/disk-source.ts";
 import type { DiskTarget } from "../../shared/ports/disk-target.ts";
@@ -58,6 +59,7 @@ export function createTestApp(): TestApp {
     target: missing("target") as DiskTarget,
     vault: (signal) => initVault({ store, clock, random, encryption: { kind: "none" } }, signal),
     limits: { windowBytes: 1 << 20, stepBudgetMs: 10_000, windowsAhead: 2, chunksAtOnce: 2, sampleChunks: 1 },
+    transfer: createTransfer(2),
     tool: { name: "farside", version: farsideVersion },
   };
   const app: App = {

@@ -13,25 +13,37 @@ const frozenAnswer = z.object({ frozen: z.literal(true), level });
 const thawedAnswer = z.object({ thawed: z.literal(true), wasFrozen: z.boolean().optional() });
 const stateAnswer = z.object({ frozen: z.boolean(), level: level.optional(), token: z.string().optional() });
 
-const longestFreezeMs = 30_000;
-const thawLimitMs = 10_000;
-const stateLimitMs = 5000;
+/** How long an answer may take, in milliseconds. */
+export interface GuestLimits {
+  readonly freezeMs: number;
+  readonly thawMs: number;
+  readonly stateMs: number;
+}
+
+const defaultLimits: GuestLimits = { freezeMs: 30_000, thawMs: 10_000, stateMs: 5000 };
 const longestAnswer = 64 * 1024;
 
 export class HttpGuestAgent implements GuestAgent {
+  readonly #limits: GuestLimits;
+
+  /** Only tests give other limits. */
+  constructor(limits: GuestLimits = defaultLimits) {
+    this.#limits = limits;
+  }
+
   async freeze(guestUrl: string, request: { ttlSeconds: number; token: string }, signal: AbortSignal) {
-    const limitMs = Math.min(longestFreezeMs, request.ttlSeconds * 500);
+    const limitMs = Math.min(this.#limits.freezeMs, request.ttlSeconds * 500);
     const answer = await ask(guestUrl, "freeze", request, frozenAnswer, limitMs, signal);
     return { level: answer.level };
   }
 
   async thaw(guestUrl: string, token: string, signal: AbortSignal): Promise<{ wasFrozen?: boolean }> {
-    const { wasFrozen } = await ask(guestUrl, "thaw", { token }, thawedAnswer, thawLimitMs, signal);
+    const { wasFrozen } = await ask(guestUrl, "thaw", { token }, thawedAnswer, this.#limits.thawMs, signal);
     return wasFrozen === undefined ? {} : { wasFrozen };
   }
 
   async state(guestUrl: string, signal: AbortSignal): Promise<GuestState> {
-    const { frozen, level, token } = await ask(guestUrl, "state", undefined, stateAnswer, stateLimitMs, signal);
+    const { frozen, level, token } = await ask(guestUrl, "state", undefined, stateAnswer, this.#limits.stateMs, signal);
     return {
       frozen,
       ...(level === undefined ? {} : { level }),

@@ -3,11 +3,12 @@
  *
  * 1. A chunk whose id is the parent's at the same place costs no request (rule W2); every other one is looked for (rule W3).
  * 2. Where the parent's segment is damaged, the whole stretch is read from the snapshot: the backup mends what it can.
+ * 3. Where the source has no list of changes any more (the parent's snapshot is gone since the plan was made), every allocated chunk
+ *    is compared. What the plan knew of the other segments stands: it was asked while the list was there.
  */
-import type { LimitFunction } from "p-limit";
 import type { ChunkWork, NamedRange, ReadGroup, SegmentPlace } from "../../core/segment-work.ts";
 import { readGroups, SegmentWork } from "../../core/segment-work.ts";
-import { hasCode } from "../../core/errors.ts";
+import { FarsideError, hasCode } from "../../core/errors.ts";
 import type { CopyCounts, DiskMethod, DiskSnapshot } from "../../core/run.ts";
 import { segmentChunkCount } from "../../core/vault/disk-geometry.ts";
 import type { DiskIndex } from "../../core/vault/disk-index.ts";
@@ -19,7 +20,7 @@ import type { DiskSource } from "../../ports/disk-source.ts";
 import type { ObjectWriter } from "../vault/object-writer.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { readSegment } from "../vault/read-disk.ts";
-import type { Places } from "./places.ts";
+import type { Transfer } from "../transfer.ts";
 
 /** Larger reads are cheaper up to here. */
 const longestReadBytes = 8 * 1024 * 1024;
@@ -31,10 +32,7 @@ export interface DiskToCopy {
   readonly method: DiskMethod;
   readonly parent: { readonly index: DiskIndex; readonly snapshot: Readonly<Record<string, string>> } | undefined;
   readonly writer: ObjectWriter;
-  /** One for each chunk in memory, over all segments that are at work. */
-  readonly places: Places;
-  /** Chunks that are looked for or written at once, over all segments that are at work. */
-  readonly writes: LimitFunction;
+  readonly transfer: Transfer;
   readonly chunksAtOnce: number;
 }
 
@@ -50,9 +48,10 @@ export async function copySegment(disk: DiskToCopy, segment: number, signal: Abo
   const toByte = Math.min(snapshot.sizeBytes, fromByte + chunkCount * chunkSizeBytes);
   const place = { fromByte, toByte, chunkSizeBytes, chunkCount };
   const parentIds = await parentSegment(disk, segment, signal);
-  const work = await segmentWork(disk, place, parentIds === "damaged" ? "all" : disk.method, signal);
+  const wanted = parentIds === "damaged" ? "all" : disk.method;
+  const { work, method } = await segmentWork(disk, place, wanted, signal);
   const copied = await copyChunks(disk, place, work.chunks(), parentIds === "damaged" ? [] : parentIds, signal);
-  const changedBytes = disk.method === "compare" ? copied.changedBytes : work.namedBytes;
+  const changedBytes = method === "compare" ? copied.changedBytes : work.namedBytes;
   return { ...copied, changedBytes };
 }
 
@@ -77,27 +76,50 @@ async function parentSegment(
   }
 }
 
+interface SegmentFacts {
+  readonly work: SegmentWork;
+  /** How it was found out. */
+  readonly method: DiskMethod;
+}
+
 async function segmentWork(
   disk: DiskToCopy,
   place: SegmentPlace,
   method: DiskMethod,
   signal: AbortSignal,
-): Promise<SegmentWork> {
-  const { source, snapshot, parent } = disk;
-  const work = new SegmentWork(place, method);
-  const window = { fromByte: place.fromByte, toByte: place.toByte };
-  if (method === "diff" && parent !== undefined) {
-    for await (const range of source.changedRanges(snapshot.reference, parent.snapshot, window, signal))
-      work.add(range);
-    // A chunk that ended with the disk, which has grown, is longer now: the same bytes have another id.
-    const { sizeBytes } = parent.index;
-    if (sizeBytes < snapshot.sizeBytes && sizeBytes % place.chunkSizeBytes !== 0) work.force(sizeBytes - 1);
-  } else {
-    for await (const range of source.allocatedRanges(snapshot.reference, window, signal)) {
-      work.add({ ...range, kind: "data" } satisfies NamedRange);
+): Promise<SegmentFacts> {
+  if (method === "diff" && disk.parent !== undefined) {
+    try {
+      return { work: await changedWork(disk, disk.parent, place, signal), method };
+    } catch (error) {
+      if (!isDiffRefused(error)) throw error;
+      return segmentWork(disk, place, "compare", signal);
     }
   }
+  const work = new SegmentWork(place, method);
+  for await (const range of disk.source.allocatedRanges(disk.snapshot.reference, place, signal)) {
+    work.add({ ...range, kind: "data" } satisfies NamedRange);
+  }
+  return { work, method };
+}
+
+async function changedWork(
+  { source, snapshot }: DiskToCopy,
+  parent: NonNullable<DiskToCopy["parent"]>,
+  place: SegmentPlace,
+  signal: AbortSignal,
+): Promise<SegmentWork> {
+  const work = new SegmentWork(place, "diff");
+  for await (const range of source.changedRanges(snapshot.reference, parent.snapshot, place, signal)) work.add(range);
+  // A chunk that ended with the disk, which has grown, is longer now: the same bytes have another id.
+  const { sizeBytes } = parent.index;
+  if (sizeBytes < snapshot.sizeBytes && sizeBytes % place.chunkSizeBytes !== 0) work.force(sizeBytes - 1);
   return work;
+}
+
+/** Whether the source, which was asked for a list of changes, says for good that it has none. */
+export function isDiffRefused(error: unknown): error is FarsideError {
+  return error instanceof FarsideError && error.advice !== "retry";
 }
 
 async function copyChunks(
@@ -127,7 +149,7 @@ async function copyChunks(
         ids[chunk] = parentId;
         return;
       }
-      const written = await disk.writes(() => disk.writer.write("data", plain));
+      const written = await disk.transfer.writes(() => disk.writer.write("data", plain));
       ids[chunk] = written.id;
       if (written.outcome !== "written") return;
       counts.newChunks++;
@@ -136,7 +158,7 @@ async function copyChunks(
     };
     await settleAll(Array.from({ length: group.chunks }, (_, i) => write(i)));
   };
-  await settleAll(groups.map((group) => disk.places.take(group.chunks, () => copyGroup(group))));
+  await settleAll(groups.map((group) => disk.transfer.places.take(group.chunks, () => copyGroup(group))));
   const same = ids.length === parentIds.length && ids.every((id, chunk) => id === parentIds[chunk]);
   const parentId = disk.parent?.index.segments[Math.floor(place.fromByte / (segmentChunks * place.chunkSizeBytes))];
   const id = same && parentId !== undefined ? parentId : (await disk.writer.write("segment", encodeSegment(ids))).id;

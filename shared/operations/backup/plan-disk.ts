@@ -1,7 +1,7 @@
 /** Finds out how one disk is copied and which segments its windows hold: the pure part is core/backup-plan.ts. */
 import type { FullReason } from "../../core/backup-plan.ts";
 import { fullReason, fullReasonTexts, groupWindows } from "../../core/backup-plan.ts";
-import { FarsideError, hasCode } from "../../core/errors.ts";
+import { hasCode } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
 import type { DiskMethod, DiskSnapshot } from "../../core/run.ts";
@@ -17,6 +17,7 @@ import type { OpenVault } from "../vault/open-vault.ts";
 import { readDiskIndex } from "../vault/read-disk.ts";
 import { putWork, readWork } from "../work.ts";
 import { believesDiff, disbelieveDiff } from "./believe-diff.ts";
+import { isDiffRefused } from "./copy-segment.ts";
 import { sampleDiff } from "./sample-diff.ts";
 import { listingPath } from "./work-paths.ts";
 
@@ -35,41 +36,23 @@ type Base =
   | { readonly kind: "full"; readonly reason: FullReason }
   | { readonly kind: "parent"; readonly disk: ManifestDisk; readonly index: DiskIndex };
 
+/** By number, each with the bytes that its window will read there. */
+type Segments = Map<number, number> | "unfinished";
+
 export async function planDisk(
   context: Context,
   facts: DiskToPlan,
   signal: AbortSignal,
 ): Promise<DiskPlan | "unfinished"> {
-  const { run, snapshot, source } = facts;
+  const { snapshot } = facts;
   const base = await findBase(facts, signal);
-  let method: DiskMethod = base.kind === "full" ? "all" : "compare";
-  if (base.kind === "parent") {
-    const account = { runId: run.runId, reference: snapshot.reference };
-    if (await believesDiff(context, source, account, signal)) method = "diff";
-  }
-  let segments: Awaited<ReturnType<typeof listSegments>>;
-  try {
-    segments = await listSegments(context, facts, base, method, signal);
-  } catch (error) {
-    if (method !== "diff" || !(error instanceof FarsideError) || error.advice === "retry") throw error;
-    // A service that knows both snapshots and gives no list of changes (a disk that was overwritten whole, say).
-    context.log.log("warning", "diff-refused", { runId: run.runId, disk: snapshot.disk, error: error.message });
-    method = "compare";
+  let method: DiskMethod = base.kind === "full" ? "all" : "diff";
+  let segments = base.kind === "full" ? undefined : await believedSegments(context, facts, base, signal);
+  if (segments === undefined) {
+    if (method === "diff") method = "compare";
     segments = await listSegments(context, facts, base, method, signal);
   }
   if (segments === "unfinished") return segments;
-  if (method === "diff" && base.kind === "parent") {
-    const parent = { index: base.index, snapshot: base.disk.snapshot };
-    const sample = { ...facts, parent, changedSegments: new Set(segments.keys()) };
-    const offset = await sampleDiff(context, sample, signal);
-    if (offset !== undefined) {
-      const found = { runId: run.runId, disk: snapshot.disk, offset, reference: snapshot.reference };
-      await disbelieveDiff(context, source, found, signal);
-      method = "compare";
-      segments = await listSegments(context, facts, base, method, signal);
-      if (segments === "unfinished") return segments;
-    }
-  }
   const windows = groupWindows(
     [...segments].sort(([a], [b]) => a - b),
     context.limits.windowBytes,
@@ -85,6 +68,33 @@ export async function planDisk(
       : { parent: { index: base.disk.index, sizeBytes: base.disk.sizeBytes, snapshot: base.disk.snapshot } }),
     windows,
   };
+}
+
+/** The segments that changed by the source's own list; undefined where that is not there, or not to be believed. */
+async function believedSegments(
+  context: Context,
+  facts: DiskToPlan,
+  base: Extract<Base, { kind: "parent" }>,
+  signal: AbortSignal,
+): Promise<Segments | undefined> {
+  const { run, snapshot, source } = facts;
+  const { reference } = snapshot;
+  if (!(await believesDiff(context, source, { runId: run.runId, reference }, signal))) return undefined;
+  try {
+    const segments = await listSegments(context, facts, base, "diff", signal);
+    if (segments === "unfinished") return segments;
+    const parent = { index: base.index, snapshot: base.disk.snapshot };
+    const offset = await sampleDiff(context, { ...facts, parent, changedSegments: new Set(segments.keys()) }, signal);
+    if (offset === undefined) return segments;
+    await disbelieveDiff(context, source, { runId: run.runId, disk: snapshot.disk, offset, reference }, signal);
+    return undefined;
+  } catch (error) {
+    if (!isDiffRefused(error)) throw error;
+    // A service that gives no list of changes any more (the parent's snapshot went, or the disk was overwritten whole), or a sample
+    // that met a damaged segment of the parent: comparing depends on neither.
+    context.log.log("warning", "diff-refused", { runId: run.runId, disk: snapshot.disk, error: error.message });
+    return undefined;
+  }
 }
 
 async function findBase(facts: DiskToPlan, signal: AbortSignal): Promise<Base> {
@@ -112,7 +122,7 @@ async function listSegments(
   base: Base,
   method: DiskMethod,
   signal: AbortSignal,
-): Promise<Map<number, number> | "unfinished"> {
+): Promise<Segments> {
   const { vault, source, run, snapshot, disk } = facts;
   const { chunkSizeBytes } = vault.descriptor;
   const segmentSize = chunkSizeBytes * segmentChunks;

@@ -16,17 +16,13 @@ import type { Run } from "../../../shared/core/run.ts";
 import type { Task } from "../../../shared/core/task.ts";
 import { timestamp } from "../../../shared/core/timestamp.ts";
 import { vmIdOf, type ProtectedVm } from "../../../shared/core/vm.ts";
-import { commitRestorePoint } from "../../../shared/operations/commit-restore-point.ts";
 import type { Context, StepLimits } from "../../../shared/operations/context.ts";
-import { copyWindow } from "../../../shared/operations/copy-window.ts";
 import { failPoisoned } from "../../../shared/operations/fail-poisoned.ts";
-import { finishRestore } from "../../../shared/operations/finish-restore.ts";
 import { listAll } from "../../../shared/operations/list-all.ts";
 import { reconcile, type ReconcileInput } from "../../../shared/operations/reconcile.ts";
 import { requestBackup } from "../../../shared/operations/request-backup.ts";
-import { restoreWindow } from "../../../shared/operations/restore-window.ts";
-import { startBackup } from "../../../shared/operations/start-backup.ts";
-import { startRestore } from "../../../shared/operations/start-restore.ts";
+import { runStep } from "../../../shared/operations/run-step.ts";
+import { createTransfer } from "../../../shared/operations/transfer.ts";
 import type { StepOutcome } from "../../../shared/operations/step-outcome.ts";
 import { initVault } from "../../../shared/operations/vault/init-vault.ts";
 import type { OpenVault } from "../../../shared/operations/vault/open-vault.ts";
@@ -100,6 +96,7 @@ export class World {
       target: gated("target", this.target, process),
       vault: () => Promise.resolve(vault),
       limits: this.limits,
+      transfer: createTransfer(this.limits.chunksAtOnce),
       tool: { name: "farside", version: "0.0.0" },
     };
   }
@@ -182,24 +179,7 @@ export class World {
   }
 
   perform(task: Task, process = new Process()): Promise<StepOutcome> {
-    const context = this.context(process);
-    const { signal } = this;
-    switch (task.kind) {
-      case "start-backup":
-        return startBackup(context, task, signal);
-      case "copy-window":
-        return copyWindow(context, task, signal);
-      case "commit-restore-point":
-        return commitRestorePoint(context, task, signal);
-      case "start-restore":
-        return startRestore(context, task, signal);
-      case "restore-window":
-        return restoreWindow(context, task, signal);
-      case "finish-restore":
-        return finishRestore(context, task, signal);
-      default:
-        return task satisfies never;
-    }
+    return runStep(this.context(process), task, this.signal);
   }
 
   /** As the queue does: hidden while it is worked on, deleted after success, seen again after a failure, poisoned after five. */

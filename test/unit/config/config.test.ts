@@ -51,7 +51,7 @@ describe("The settings of the app", () => {
         windowBytes: 1024 ** 3,
         stepBudgetMs: 240_000,
         windowsAhead: 8,
-        chunksAtOnce: 8,
+        chunksAtOnce: 6,
         sampleChunks: 4,
       },
     });
