@@ -14,6 +14,7 @@ import type { DiskPlan } from "../../wire/work/work-blob.ts";
 import type { Context } from "../context.ts";
 import { recordEvent } from "../run/record-event.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
+import { quarantineObject } from "../vault/quarantine-object.ts";
 import { readDiskIndex } from "../vault/read-disk.ts";
 import { putWork, readWork } from "../work.ts";
 import { believesDiff, disbelieveDiff } from "./believe-diff.ts";
@@ -40,7 +41,7 @@ export async function planDisk(
   facts: DiskToPlan,
   signal: AbortSignal,
 ): Promise<DiskPlan | "unfinished"> {
-  const { run, snapshot, source } = facts;
+  const { vault, run, snapshot, source } = facts;
   const base = await findBase(facts, signal);
   let method: DiskMethod = base.kind === "full" ? "all" : "compare";
   if (base.kind === "parent") {
@@ -61,7 +62,9 @@ export async function planDisk(
   if (method === "diff" && base.kind === "parent") {
     const parent = { index: base.index, snapshot: base.disk.snapshot };
     const sample = { ...facts, parent, changedSegments: new Set(segments.keys()) };
-    const offset = await sampleDiff(context, sample, signal);
+    const { offset, damagedSegments } = await sampleDiff(context, sample, signal);
+    // What a window looks at, it mends where it is damaged.
+    for (const segment of damagedSegments) segments.set(segment, vault.descriptor.chunkSizeBytes * segmentChunks);
     if (offset !== undefined) {
       const found = { runId: run.runId, disk: snapshot.disk, offset, reference: snapshot.reference };
       await disbelieveDiff(context, source, found, signal);
@@ -100,7 +103,9 @@ async function findBase(facts: DiskToPlan, signal: AbortSignal): Promise<Base> {
     return { kind: "parent", disk, index };
   } catch (error) {
     if (!hasCode(error, "vault-corrupt")) throw error;
-    // What is damaged there must not stop the VM from being protected: a full copy depends on none of it, and puts it back.
+    // What is damaged there must not stop the VM from being protected: a full copy depends on none of it, and puts it back. Out of its
+    // place first: where nothing has changed, the new index is that very object, and would be taken for written.
+    await quarantineObject(vault, "disk-index", disk.index, signal);
     return { kind: "full", reason: "parent-damaged" };
   }
 }
