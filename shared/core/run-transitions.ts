@@ -20,6 +20,11 @@ export function isActive(run: Run): run is ActiveRun {
   return run.state !== "succeeded" && run.state !== "failed" && run.state !== "cancelled";
 }
 
+/** A guest that nobody has thawed yet goes with the run through every state, to its clean-up. */
+function freezeOf(run: BackupRun): { readonly freeze?: Freeze } {
+  return run.freeze === undefined ? {} : { freeze: run.freeze };
+}
+
 /** What every state of a backup run carries. */
 function facts(run: BackupRun) {
   const { kind, runId, vm, vmId, createdAt, trigger, policy, wanted, least, retryUntil, attempt } = run;
@@ -66,6 +71,7 @@ export function claimAttempt(run: BackupIn<"queued">, now: number, leaseMs: numb
     leaseUntil: timestamp(now + leaseMs),
     attemptId: attemptId(run.runId, attempt),
     ...(run.waiting === undefined ? {} : { waited: run.waiting }),
+    ...freezeOf(run),
   };
 }
 
@@ -74,7 +80,7 @@ export function withFreeze(run: BackupIn<"snapshotting">, freeze: Freeze): Backu
 }
 
 export function putBack(run: BackupIn<"snapshotting">, waiting: Waiting, notBefore: Timestamp): BackupIn<"queued"> {
-  return { ...facts(run), state: "queued", notBefore, waiting };
+  return { ...facts(run), state: "queued", notBefore, waiting, ...freezeOf(run) };
 }
 
 /** `freeze`: only where the guest could not be thawed. */
@@ -94,13 +100,13 @@ export function withProgress(
   return { ...run, progress, disks };
 }
 
-export function withoutFreeze(run: BackupIn<"copying">): BackupIn<"copying"> {
+export function withoutFreeze(run: BackupRun): BackupRun {
   const { freeze: _, ...rest } = run;
   return rest;
 }
 
 export function beginCommitting(run: BackupIn<"copying">, disks: readonly DiskProgress[]): BackupIn<"committing"> {
-  return { ...facts(run), state: "committing", set: run.set, disks };
+  return { ...facts(run), state: "committing", set: run.set, disks, ...freezeOf(run) };
 }
 
 export function succeedBackup(run: BackupIn<"committing">, now: number): BackupIn<"succeeded"> {
@@ -111,6 +117,7 @@ export function succeedBackup(run: BackupIn<"committing">, now: number): BackupI
     set: run.set,
     restorePointId: run.set.pointId,
     disks: run.disks,
+    ...freezeOf(run),
     cleanUp: "pending",
   };
 }
@@ -138,19 +145,11 @@ export function endRun(run: ActiveRun, state: "failed" | "cancelled", error: Err
   if (run.kind === "restore") return { ...restoreFacts(run), ...end };
   switch (run.state) {
     case "queued":
-      return { ...facts(run), ...end, disks: [] };
     case "snapshotting":
-      return { ...facts(run), ...end, disks: [], ...(run.freeze === undefined ? {} : { freeze: run.freeze }) };
+      return { ...facts(run), ...end, disks: [], ...freezeOf(run) };
     case "copying":
-      return {
-        ...facts(run),
-        ...end,
-        set: run.set,
-        disks: run.disks,
-        ...(run.freeze === undefined ? {} : { freeze: run.freeze }),
-      };
     case "committing":
-      return { ...facts(run), ...end, set: run.set, disks: run.disks };
+      return { ...facts(run), ...end, set: run.set, disks: run.disks, ...freezeOf(run) };
     default:
       return run satisfies never;
   }

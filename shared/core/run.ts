@@ -99,6 +99,8 @@ export interface Waiting {
 /** Recorded before the guest is asked to freeze, so that the reconciler can thaw what we could not. */
 export interface Freeze {
   readonly guestUrl: string;
+  /** The attempt that asked: a guest that knows tokens thaws for no other. */
+  readonly token: AttemptId;
   readonly requestedAt: Timestamp;
   readonly ttlSeconds: number;
 }
@@ -121,6 +123,8 @@ export type BackupRun = BackupFacts &
         readonly state: "queued";
         readonly notBefore: Timestamp;
         readonly waiting?: Waiting;
+        /** Of an attempt before, whose guest may not have been thawed. */
+        readonly freeze?: Freeze;
       }
     | {
         readonly state: "snapshotting";
@@ -139,13 +143,19 @@ export type BackupRun = BackupFacts &
         readonly progress?: WindowProgress;
         readonly disks: readonly DiskProgress[];
       }
-    | { readonly state: "committing"; readonly set: SnapshotSet; readonly disks: readonly DiskProgress[] }
+    | {
+        readonly state: "committing";
+        readonly set: SnapshotSet;
+        readonly disks: readonly DiskProgress[];
+        readonly freeze?: Freeze;
+      }
     | {
         readonly state: "succeeded";
         readonly finishedAt: Timestamp;
         readonly set: SnapshotSet;
         readonly restorePointId: PointId;
         readonly disks: readonly DiskProgress[];
+        readonly freeze?: Freeze;
         /** The end is recorded before its traces are removed; the reconciler goes on where a death left some. */
         readonly cleanUp: "pending" | "done";
       }

@@ -5,6 +5,7 @@
  * 2. Any part may be repeated: indexes are content-addressed, the manifest is created once, rows come from the manifest that stands.
  * 3. Once the manifest stands the run succeeds, whatever happens: from there on errors are thrown, for the step to be repeated.
  */
+import { FarsideError, hasCode } from "../core/errors.ts";
 import type { AttemptId, RunId } from "../core/ids.ts";
 import { restorePointOf } from "../core/restore-point.ts";
 import { runEvents } from "../core/run-events.ts";
@@ -13,6 +14,7 @@ import { beginCommitting, succeedBackup } from "../core/run-transitions.ts";
 import type { DiskProgress, Run } from "../core/run.ts";
 import type { Manifest } from "../core/vault/manifest.ts";
 import { collectDisks } from "./backup/collect-disks.ts";
+import { standingManifest } from "./backup/standing-manifest.ts";
 import { writeRestorePoint } from "./backup/write-restore-point.ts";
 import { finishedWindows, isCopying, missingWindows, windowCount } from "./backup/windows.ts";
 import { planPath } from "./backup/work-paths.ts";
@@ -46,10 +48,30 @@ export async function commitRestorePoint(
     const vault = await context.vault(signal);
     const entered = run.state === "committing" ? run : await enter(context, vault, run, signal);
     if (entered.kind === "late") return entered;
-    committed = await writeRestorePoint(context, vault, entered, signal);
+    committed = await unlessStanding(context, runId, signal, () => writeRestorePoint(context, vault, entered, signal));
     return { kind: "late", reason: "the run has ended meanwhile" };
   });
   return committed === undefined ? outcome : finish(context, runId, committed, signal);
+}
+
+/** What `write` gives, or, where it fails after the manifest was written, that manifest: a reconciler seals what it could not. */
+async function unlessStanding(
+  context: Context,
+  runId: RunId,
+  signal: AbortSignal,
+  write: () => Promise<Manifest | undefined>,
+): Promise<Manifest | undefined> {
+  try {
+    return await write();
+  } catch (error) {
+    const standing = await standingManifest(context, runId, signal).catch((cause: unknown) => {
+      if (hasCode(cause, "vault-corrupt")) throw cause;
+      const message = `It cannot be told whether the restore point of run ${runId} stands: ${String(cause)}`;
+      throw new FarsideError("unavailable", message, { cause: error, details: { runId } });
+    });
+    if (standing === undefined) throw error;
+    return standing;
+  }
 }
 
 /** From copying to committing: only with every window's result. */

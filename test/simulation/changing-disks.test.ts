@@ -169,6 +169,34 @@ describe("What is damaged in the parent", () => {
   });
 });
 
+describe("What is damaged in the parent, of the same length, on a disk that has not changed", () => {
+  for (const kind of ["exact", "everything"] as const) {
+    test(`is written anew, and heals both points (the list of changed pages is: ${kind})`, async () => {
+      for (const damage of ["disk-index", "segment"] as const) {
+        const world = await backedUp({ os: 300 * mib });
+        // All of them drawn: the sample meets the damage too.
+        world.limits = { ...world.limits, sampleChunks: 40 };
+        world.source.diff = { kind };
+        const [disk] = (await newestRestorePoint(world.vault, vmIdOf(web), world.signal))?.manifest.disks ?? [];
+        if (disk === undefined) throw new Error("There is no restore point.");
+        const [segment] = (await readDiskIndex(world.vault, disk, world.signal)).segments;
+        await flipLastBit(world, objectName(damage, damage === "segment" ? (segment ?? disk.index) : disk.index));
+        expect(await breaches(world)).toHaveLength(1);
+        expect(await world.backUp("web")).toMatchObject({ state: "succeeded" });
+        expect(await breaches(world)).toEqual([]);
+        expect(world.store.names().filter((name) => name.startsWith("quarantine/"))).toHaveLength(1);
+      }
+    });
+  }
+});
+
+async function flipLastBit(world: World, name: string): Promise<void> {
+  const blob = await world.store.read(name, mib, world.signal);
+  if (blob === undefined) throw new Error(`There is no ${name}.`);
+  const last = blob.content.length - 1;
+  await world.store.put(name, blob.content.with(last, (blob.content[last] ?? 0) ^ 1), world.signal);
+}
+
 describe("A step that runs out of its time", () => {
   test("goes on where it stood, in planning and in copying", async () => {
     const world = await World.create();

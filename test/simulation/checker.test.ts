@@ -61,6 +61,14 @@ describe("The checker of invariants finds", () => {
     expect(await breaches(world)).toContainEqual(expect.stringMatching(/^I2: .*-77, its manifest of/));
   });
 
+  test("a restore point without one of the disks (I2)", async () => {
+    const world = await backedUp();
+    const snapshot = world.source.snapshot.bind(world.source);
+    world.source.snapshot = async (...args) => (await snapshot(...args)).slice(1);
+    await world.backUp("web");
+    expect(await breaches(world)).toContainEqual(expect.stringMatching(/^I2: .* lacks the disk os/));
+  });
+
   test("a chunk that is missing (I3)", async () => {
     const world = await backedUp();
     const chunk = world.store.names().find((name) => name.startsWith("chunks/"));

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { FarsideError } from "../../shared/core/errors.ts";
+import { isActive } from "../../shared/core/run-transitions.ts";
 import type { BackupRun, Run } from "../../shared/core/run.ts";
 import { parseVmName } from "../../shared/core/ids.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
@@ -117,6 +119,52 @@ describe("A guest", () => {
     expect(guest.isFrozen).toBe(false);
     await world.settle();
     expect(await breaches(world)).toEqual([]);
+  });
+
+  test.each(["copied at once", "put back"] as const)(
+    "that cannot be thawed by the step is thawed all the same where the run is %s",
+    async (course) => {
+      const world = await worldWith({ freezeTtlSeconds: 600 });
+      const guest = world.guest("web");
+      guest.behaviour = "ignores-its-limit";
+      const thaw = guest.thaw.bind(guest);
+      guest.thaw = () => Promise.reject(new FarsideError("guest-failed", "no answer"));
+      if (course === "put back") {
+        world.source.beforeSnapshot = () => {
+          throw new Error("no room for it");
+        };
+      }
+      await begin(world);
+      await world.drain();
+      expect(await world.runs()).toMatchObject([{ state: course === "put back" ? "queued" : "succeeded" }]);
+      expect(guest.isFrozen).toBe(true);
+      guest.thaw = thaw;
+      await world.reconcile();
+      expect(guest.isFrozen).toBe(false);
+      world.source.beforeSnapshot = () => undefined;
+      await world.settle();
+      expect(await breaches(world)).toEqual([]);
+    },
+  );
+
+  test("that an attempt left frozen is thawed by the next one, under the token that froze it", async () => {
+    const world = await worldWith({ freezeTtlSeconds: 600, ...consistencyOf("application", "application") });
+    const guest = world.guest("web");
+    guest.behaviour = "ignores-its-limit";
+    const thaw = guest.thaw.bind(guest);
+    guest.thaw = () => Promise.reject(new FarsideError("guest-failed", "no answer"));
+    const state = guest.state.bind(guest);
+    guest.state = () => Promise.reject(new FarsideError("guest-failed", "no answer"));
+    await begin(world);
+    await world.drain();
+    guest.thaw = thaw;
+    guest.state = state;
+    world.clock.advance(minuteMs);
+    await world.drain();
+    expect(await world.runs()).toMatchObject([
+      { state: "succeeded", attempt: 2, set: { consistency: { achieved: "application" } } },
+    ]);
+    expect(guest.isFrozen).toBe(false);
   });
 
   test("of a stopped VM is not asked, and one of a VM that starts meanwhile gives no better than crash", async () => {

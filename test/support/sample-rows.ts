@@ -131,9 +131,14 @@ function sampleRun(n: number, facts: Partial<Pick<BackupRun, "vm" | "vmId">> = {
 /** A backup run in each of its states. */
 export function sampleBackupRuns(first: number): readonly BackupRun[] {
   const disks = [sampleProgress];
-  const freeze = { guestUrl: "http://10.0.0.4", requestedAt: at, ttlSeconds: 30 };
+  const freeze = {
+    guestUrl: "http://10.0.0.4",
+    token: attemptId(sampleRunId(first), 1),
+    requestedAt: at,
+    ttlSeconds: 30,
+  };
   return [
-    { ...sampleRun(first), state: "queued", notBefore: at, waiting: { condition: "provisioning", tries: 2 } },
+    { ...sampleRun(first), state: "queued", notBefore: at, waiting: { condition: "provisioning", tries: 2 }, freeze },
     {
       ...sampleRun(first + 1),
       state: "snapshotting",
@@ -142,7 +147,7 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
       freeze,
     },
     { ...sampleRun(first + 2), state: "copying", set: sampleSet, progress: { windows: 3, windowsDone: 1 }, disks },
-    { ...sampleRun(first + 3), state: "committing", set: sampleSet, disks },
+    { ...sampleRun(first + 3), state: "committing", set: sampleSet, disks, freeze },
     {
       ...sampleRun(first + 4),
       state: "succeeded",
@@ -150,6 +155,7 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
       set: sampleSet,
       restorePointId: samplePointId(1),
       disks,
+      freeze,
       cleanUp: "pending",
     },
     {

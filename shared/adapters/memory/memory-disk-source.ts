@@ -94,6 +94,11 @@ export class MemoryDiskSource implements DiskSource {
     return this.#everMade.get(reference["snapshot"] ?? "");
   }
 
+  /** The disks that an attempt ever made snapshots of. */
+  disksOf(attemptId: AttemptId): ReadonlySet<DiskName> {
+    return new Set([...this.#everMade.values()].filter((one) => one.attemptId === attemptId).map(({ name }) => name));
+  }
+
   /** The attempts of the snapshots that are there now, one for each snapshot. */
   attempts(): readonly AttemptId[] {
     return [...this.#snapshots.values()].map(({ attemptId }) => attemptId);

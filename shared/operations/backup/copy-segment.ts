@@ -19,6 +19,7 @@ import { encodeSegment } from "../../core/vault/segment.ts";
 import type { DiskSource } from "../../ports/disk-source.ts";
 import type { ObjectWriter } from "../vault/object-writer.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
+import { quarantineObject } from "../vault/quarantine-object.ts";
 import { readSegment } from "../vault/read-disk.ts";
 import type { Transfer } from "../transfer.ts";
 
@@ -71,8 +72,10 @@ async function parentSegment(
       signal,
     );
   } catch (error) {
-    if (hasCode(error, "vault-corrupt")) return "damaged";
-    throw error;
+    if (!hasCode(error, "vault-corrupt")) throw error;
+    // Where nothing has changed, the new segment is that very object: in its place it would be taken for written.
+    await quarantineObject(disk.vault, "segment", id, signal);
+    return "damaged";
   }
 }
 

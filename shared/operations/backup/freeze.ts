@@ -51,7 +51,9 @@ export async function whileFrozen<T>(
 ): Promise<FrozenWork<T> | "lost"> {
   const { clock } = context;
   const token = run.attemptId;
-  const freeze = { guestUrl: guest.url, requestedAt: timestamp(clock.now()), ttlSeconds: guest.ttlSeconds };
+  // An attempt before may have left it frozen, and only its token thaws it: noted over, nobody would.
+  if (run.freeze !== undefined) await context.guest.thaw(run.freeze.guestUrl, run.freeze.token, signal);
+  const freeze = { guestUrl: guest.url, token, requestedAt: timestamp(clock.now()), ttlSeconds: guest.ttlSeconds };
   const started = clock.monotonic();
   const noted = await changeRun(
     context,

@@ -14,6 +14,7 @@ import type { DiskPlan } from "../../wire/work/work-blob.ts";
 import type { Context } from "../context.ts";
 import { recordEvent } from "../run/record-event.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
+import { quarantineObject } from "../vault/quarantine-object.ts";
 import { readDiskIndex } from "../vault/read-disk.ts";
 import { putWork, readWork } from "../work.ts";
 import { believesDiff, disbelieveDiff } from "./believe-diff.ts";
@@ -84,14 +85,17 @@ async function believedSegments(
     const segments = await listSegments(context, facts, base, "diff", signal);
     if (segments === "unfinished") return segments;
     const parent = { index: base.index, snapshot: base.disk.snapshot };
-    const offset = await sampleDiff(context, { ...facts, parent, changedSegments: new Set(segments.keys()) }, signal);
+    const sample = { ...facts, parent, changedSegments: new Set(segments.keys()) };
+    const { offset, damagedSegments } = await sampleDiff(context, sample, signal);
+    // What a window looks at, it mends where it is damaged.
+    const segmentSize = facts.vault.descriptor.chunkSizeBytes * segmentChunks;
+    for (const segment of damagedSegments) segments.set(segment, segmentSize);
     if (offset === undefined) return segments;
     await disbelieveDiff(context, source, { runId: run.runId, disk: snapshot.disk, offset, reference }, signal);
     return undefined;
   } catch (error) {
     if (!isDiffRefused(error)) throw error;
-    // A service that gives no list of changes any more (the parent's snapshot went, or the disk was overwritten whole), or a sample
-    // that met a damaged segment of the parent: comparing depends on neither.
+    // A service that gives no list of changes any more: the parent's snapshot went, or the disk was overwritten whole.
     context.log.log("warning", "diff-refused", { runId: run.runId, disk: snapshot.disk, error: error.message });
     return undefined;
   }
@@ -110,7 +114,9 @@ async function findBase(facts: DiskToPlan, signal: AbortSignal): Promise<Base> {
     return { kind: "parent", disk, index };
   } catch (error) {
     if (!hasCode(error, "vault-corrupt")) throw error;
-    // What is damaged there must not stop the VM from being protected: a full copy depends on none of it, and puts it back.
+    // What is damaged there must not stop the VM from being protected: a full copy depends on none of it, and puts it back. Out of its
+    // place first: where nothing has changed, the new index is that very object, and would be taken for written.
+    await quarantineObject(vault, "disk-index", disk.index, signal);
     return { kind: "full", reason: "parent-damaged" };
   }
 }

@@ -17,7 +17,7 @@ export async function recoverAttempt(
   signal: AbortSignal,
 ): Promise<StepOutcome> {
   const { runId, attempt, freeze } = run;
-  if (freeze !== undefined) await thawOf(context, freeze, run.attemptId, signal);
+  if (freeze !== undefined) await thawOf(context, freeze, signal);
   const message = `Attempt ${attempt} gave no sign until its lease was over.`;
   await recordEvent(
     context,

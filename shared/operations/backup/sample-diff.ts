@@ -2,6 +2,7 @@
  * Draws chunks that, by the list of changed pages, are the parent's, and compares them. A list that leaves out changes is found out
  * in the end, and the more it leaves out, the sooner.
  */
+import { hasCode } from "../../core/errors.ts";
 import { chunkCount, chunkLength, segmentChunkCount } from "../../core/vault/disk-geometry.ts";
 import type { DiskIndex } from "../../core/vault/disk-index.ts";
 import { segmentChunks } from "../../core/vault/limits.ts";
@@ -22,21 +23,31 @@ export interface SampleFacts {
   readonly changedSegments: ReadonlySet<number>;
 }
 
-/** The offset of a chunk that differs though the list does not name it; undefined where none was met. */
-export async function sampleDiff(
-  context: Context,
-  facts: SampleFacts,
-  signal: AbortSignal,
-): Promise<number | undefined> {
+export interface Sampled {
+  /** Of a chunk that differs though the list does not name it; undefined where none was met. */
+  readonly offset: number | undefined;
+  /** Segments of the parent that could not be read. */
+  readonly damagedSegments: ReadonlySet<number>;
+}
+
+export async function sampleDiff(context: Context, facts: SampleFacts, signal: AbortSignal): Promise<Sampled> {
   const { index } = facts.parent;
   const filled = index.segments.flatMap((id, segment) => (id === zeroObjectId ? [] : [segment]));
+  const damagedSegments = new Set<number>();
   for (let sample = 0; sample < context.limits.sampleChunks; sample++) {
     // By turns where there was data, in which changes are likely, and anywhere, where something new may have come.
     const among = sample % 2 === 0 ? filled : undefined;
     const chunk = drawChunk(context, index, among);
-    if (chunk !== undefined && (await isUnnamedChange(facts, chunk, signal))) return chunk * index.chunkSizeBytes;
+    if (chunk === undefined) continue;
+    try {
+      if (!(await isUnnamedChange(facts, chunk, signal))) continue;
+      return { offset: chunk * index.chunkSizeBytes, damagedSegments };
+    } catch (error) {
+      if (!hasCode(error, "vault-corrupt")) throw error;
+      damagedSegments.add(Math.floor(chunk / segmentChunks));
+    }
   }
-  return undefined;
+  return { offset: undefined, damagedSegments };
 }
 
 function drawChunk(context: Context, index: DiskIndex, segments: readonly number[] | undefined): number | undefined {

@@ -154,7 +154,8 @@ async function snapshotAll(
   if (plan.kind === "none") {
     const result = await snapshot();
     const started = plan.reason === "stopped" && (await source.inspect(vm, signal)).powerState !== "stopped";
-    return { result, facts: started ? { kind: "none", reason: "stopped-then-started" } : plan };
+    const left = run.freeze === undefined ? {} : { notThawed: run.freeze };
+    return { result, facts: started ? { kind: "none", reason: "stopped-then-started" } : plan, ...left };
   }
   const guest = { url: plan.guestUrl, ttlSeconds: policy.freezeTtlSeconds };
   const frozen = await whileFrozen(context, run, guest, snapshot, signal);

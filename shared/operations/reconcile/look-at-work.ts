@@ -2,7 +2,6 @@
  * Runs whose row does not say whether they stand still: the newest of their work blobs does, by the service's clock.
  */
 import type { ActiveBackup, ActiveRestore, ActiveRun } from "../../core/run-transitions.ts";
-import { withoutFreeze } from "../../core/run-transitions.ts";
 import { stillMs } from "../../core/reconcile-decision.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import { msBetween, timestamp } from "../../core/timestamp.ts";
@@ -10,12 +9,10 @@ import { longestSessionMs } from "../../core/vault/limits.ts";
 import { isTooLate } from "../../core/vault/session-rules.ts";
 import type { Context } from "../context.ts";
 import { standingManifest } from "../backup/standing-manifest.ts";
-import { isCopying, missingWindows, sendWindows, windowCount } from "../backup/windows.ts";
+import { missingWindows, sendWindows, windowCount } from "../backup/windows.ts";
 import { planPath, resultPrefix, windowOfPath } from "../backup/work-paths.ts";
 import type { ReconcileCounts } from "./counts.ts";
 import { restoreResultPrefix } from "../restore/work-paths.ts";
-import { changeRun } from "../run/change-run.ts";
-import { thawOf } from "../run/clean-up-run.ts";
 import { endRun } from "../run/end-run.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { listWorkBlobs, putWorkBlob } from "../vault/work-blobs.ts";
@@ -33,11 +30,6 @@ export async function lookAtWork(
   counts: ReconcileCounts,
   signal: AbortSignal,
 ): Promise<void> {
-  if (run.kind === "backup" && run.state === "copying" && run.freeze !== undefined) {
-    await thawOf(context, run.freeze, run.set.attemptId, signal);
-    const { attemptId } = run.set;
-    await changeRun(context, run.runId, (now) => (isCopying(now, attemptId) ? withoutFreeze(now) : undefined), signal);
-  }
   const vault = await context.vault(signal);
   const seen = await lookAround(context, vault, run, signal);
   if (seen === "moving") return;

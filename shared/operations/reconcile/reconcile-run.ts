@@ -1,12 +1,12 @@
 import { reconcileAction } from "../../core/reconcile-decision.ts";
-import { isActive } from "../../core/run-transitions.ts";
+import { isActive, withoutFreeze } from "../../core/run-transitions.ts";
 import type { Run } from "../../core/run.ts";
 import { timestamp } from "../../core/timestamp.ts";
 import { recoverAttempt } from "../backup/recover-attempt.ts";
 import type { Context } from "../context.ts";
 import type { ReconcileCounts } from "./counts.ts";
 import { changeRun } from "../run/change-run.ts";
-import { tryCleanUp } from "../run/clean-up-run.ts";
+import { thawOf, tryCleanUp } from "../run/clean-up-run.ts";
 import { cancelledByRequest, endRun } from "../run/end-run.ts";
 import { recordResent } from "./record-resent.ts";
 import { lookAtWork } from "./look-at-work.ts";
@@ -17,6 +17,7 @@ export async function reconcileRun(
   counts: ReconcileCounts,
   signal: AbortSignal,
 ): Promise<void> {
+  await thawLeft(context, run, signal);
   const action = reconcileAction(run, context.clock.now(), context.limits.stepBudgetMs);
   switch (action.kind) {
     case "leave":
@@ -46,6 +47,24 @@ export async function reconcileRun(
     default:
       return action satisfies never;
   }
+}
+
+/** A guest that an attempt could not thaw. One that is being frozen now is its attempt's; that of an ended run, its clean-up's. */
+async function thawLeft(context: Context, run: Run, signal: AbortSignal): Promise<void> {
+  if (run.kind !== "backup" || !isActive(run) || run.state === "snapshotting" || run.freeze === undefined) return;
+  const { token } = run.freeze;
+  try {
+    await thawOf(context, run.freeze, signal);
+  } catch (error) {
+    // Tried again at every tick; what else the run needs does not wait for it.
+    context.log.log("warning", "guest-not-thawed", { runId: run.runId, error: String(error) });
+    return;
+  }
+  const thawed = (now: Run) =>
+    now.kind === "backup" && now.state !== "snapshotting" && now.freeze?.token === token
+      ? withoutFreeze(now)
+      : undefined;
+  await changeRun(context, run.runId, thawed, signal);
 }
 
 /** Row first: with its new time the run is left alone for a while, so that a slow queue is not filled with copies. */

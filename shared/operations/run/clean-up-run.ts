@@ -3,7 +3,6 @@
  * run twice; the row says `done` only after all of them, and the reconciler goes on where a death left some.
  */
 import { FarsideError, hasCode } from "../../core/errors.ts";
-import { attemptId } from "../../core/ids.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn, EndedRun, RestoreIn } from "../../core/run-transitions.ts";
 import { cleanedUp, isActive } from "../../core/run-transitions.ts";
@@ -47,9 +46,7 @@ async function cleanUpBackup(
   run: BackupIn<"succeeded" | "failed" | "cancelled">,
   signal: AbortSignal,
 ): Promise<void> {
-  if (run.state !== "succeeded" && run.freeze !== undefined) {
-    await thawOf(context, run.freeze, attemptId(run.runId, run.attempt), signal);
-  }
+  if (run.freeze !== undefined) await thawOf(context, run.freeze, signal);
   await releaseVm(context, run.vmId, run.runId, signal);
   await removeSnapshots(context, run, signal);
 }
@@ -68,10 +65,10 @@ async function cleanUpRestore(
 /** How much longer than its own time limit a guest that does not answer is asked again: not every guest keeps its limit. */
 const thawGraceMs = 10 * 60_000;
 
-/** Thaws what a dead attempt may have left frozen. Throws while the guest does not answer and may still be frozen. */
-export async function thawOf(context: Context, freeze: Freeze, token: string, signal: AbortSignal): Promise<void> {
+/** Thaws what an attempt may have left frozen. Throws while the guest does not answer and may still be frozen. */
+export async function thawOf(context: Context, freeze: Freeze, signal: AbortSignal): Promise<void> {
   try {
-    await context.guest.thaw(freeze.guestUrl, token, signal);
+    await context.guest.thaw(freeze.guestUrl, freeze.token, signal);
   } catch (error) {
     if (!(error instanceof FarsideError)) throw error;
     const elapsedMs = context.clock.now() - epochMs(freeze.requestedAt);

@@ -43,7 +43,7 @@ const trigger = variants<BackupTrigger>("kind", [
 ]);
 
 const waiting = record<Waiting>({ condition: z.string(), tries: count });
-const freeze = record<Freeze>({ guestUrl: z.string(), requestedAt: timestamp, ttlSeconds: count });
+const freeze = record<Freeze>({ guestUrl: z.string(), token: attemptId, requestedAt: timestamp, ttlSeconds: count });
 
 const runFacts = { runId, vm: vmName, vmId, createdAt: timestamp, cancelRequestedAt: timestamp.exactOptional() };
 
@@ -65,6 +65,7 @@ const backupRun = variants<BackupRun>("state", [
     state: z.literal("queued"),
     notBefore: timestamp,
     waiting: waiting.exactOptional(),
+    freeze: freeze.exactOptional(),
   }),
   record<BackupIn<"snapshotting">>({
     ...backupFacts,
@@ -87,6 +88,7 @@ const backupRun = variants<BackupRun>("state", [
     state: z.literal("committing"),
     set: snapshotSet,
     disks: z.array(diskProgress),
+    freeze: freeze.exactOptional(),
   }),
   record<BackupIn<"succeeded">>({
     ...backupFacts,
@@ -95,6 +97,7 @@ const backupRun = variants<BackupRun>("state", [
     set: snapshotSet,
     restorePointId: pointId,
     disks: z.array(diskProgress),
+    freeze: freeze.exactOptional(),
     cleanUp,
   }),
   record<BackupIn<"failed" | "cancelled">>({

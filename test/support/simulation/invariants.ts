@@ -41,6 +41,11 @@ export async function breaches(world: World): Promise<readonly string[]> {
 /** I1, I2, I3: what is restored is what the snapshots held, and all of one attempt. */
 async function pointBreaches(world: World, manifest: Manifest): Promise<readonly string[]> {
   const found: string[] = [];
+  const names = new Set(manifest.disks.map(({ name }) => name));
+  for (const name of world.source.disksOf(manifest.attemptId)) {
+    if (!names.has(name))
+      found.push(`I2: ${manifest.pointId} lacks the disk ${name}, of which its attempt made a snapshot`);
+  }
   for (const disk of manifest.disks) {
     const snapshot = world.source.everMade(disk.snapshot);
     const name = `${manifest.pointId}/${disk.name}`;
@@ -83,14 +88,9 @@ async function rowBreaches(world: World, standing: ReadonlySet<string>): Promise
 async function runBreaches(world: World, standing: ReadonlySet<string>): Promise<readonly string[]> {
   const found: string[] = [];
   const points = new Set<PointId>();
-  // A commit that was under way when its run was given up may still write a good manifest: more than the run says, never less.
-  const poisoned = new Set<PointId>();
   for (const run of await world.runs()) {
     if (isActive(run)) found.push(`I7: run ${run.runId} is still ${run.state}`);
     else if (run.cleanUp !== "done") found.push(`I9: run ${run.runId} is not cleaned up`);
-    if (run.kind === "backup" && run.state === "failed" && run.set && run.error.code === "poisoned") {
-      poisoned.add(run.set.pointId);
-    }
     if (run.kind === "restore" && run.state === "succeeded") found.push(...(await restoreBreaches(world, run)));
     if (run.kind === "backup" && run.state === "succeeded") {
       points.add(run.restorePointId);
