@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { FarsideError } from "../../shared/core/errors.ts";
-import { isActive } from "../../shared/core/run-transitions.ts";
 import type { BackupRun, Run } from "../../shared/core/run.ts";
 import { parseVmName } from "../../shared/core/ids.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";

@@ -120,6 +120,7 @@ function match(template: string, path: string): Record<string, string> | undefin
 function sourceOf(disks: TestApp["disks"]): DiskSource {
   return {
     ...(missing("source") as DiskSource),
+    listSnapshots: () => Promise.resolve([]),
     inspect: (vm) => Promise.resolve().then(() => inspect(vm, disks)),
   };
 }

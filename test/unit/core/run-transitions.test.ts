@@ -52,7 +52,8 @@ describe("A run's row", () => {
   });
 
   test("takes a freeze along into its end, for somebody to undo", () => {
-    const freeze = { guestUrl: "https://guest.example", requestedAt: timestamp(0), ttlSeconds: 60 };
+    const token = attemptId(queued.runId, 1);
+    const freeze = { guestUrl: "https://guest.example", requestedAt: timestamp(0), ttlSeconds: 60, token };
     const frozen = withFreeze(claimAttempt(queued, 0, 1), freeze);
     const failed = endRun(frozen, "failed", { code: "poisoned", message: "x" }, minute);
     expect(failed).toMatchObject({ state: "failed", freeze, cleanUp: "pending", finishedAt: timestamp(minute) });
