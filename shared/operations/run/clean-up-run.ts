@@ -30,9 +30,12 @@ export async function tryCleanUp(context: Context, run: EndedRun, signal: AbortS
 async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<void> {
   // Here and not beside the change of state: with the row's own instant it is one event, however often this runs.
   await recordEnd(context, run, signal);
+  // First, for a server stands still meanwhile; but a guest that does not answer keeps nothing else from being removed.
+  const frozen = run.kind === "backup" ? await tryThaw(context, run.freeze, signal) : undefined;
   if (run.kind === "backup") await cleanUpBackup(context, run, signal);
   else await cleanUpRestore(context, run, signal);
   await deleteWork(await context.vault(signal), run.runId, signal);
+  if (frozen !== undefined) throw frozen.error;
   await changeRun(
     context,
     run.runId,
@@ -41,12 +44,26 @@ async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal):
   );
 }
 
+/** Why the guest may still be frozen, where it may. */
+async function tryThaw(
+  context: Context,
+  freeze: Freeze | undefined,
+  signal: AbortSignal,
+): Promise<{ readonly error: unknown } | undefined> {
+  if (freeze === undefined) return undefined;
+  try {
+    await thawOf(context, freeze, signal);
+    return undefined;
+  } catch (error) {
+    return { error };
+  }
+}
+
 async function cleanUpBackup(
   context: Context,
   run: BackupIn<"succeeded" | "failed" | "cancelled">,
   signal: AbortSignal,
 ): Promise<void> {
-  if (run.freeze !== undefined) await thawOf(context, run.freeze, signal);
   await releaseVm(context, run.vmId, run.runId, signal);
   await removeSnapshots(context, run, signal);
 }
