@@ -3,8 +3,8 @@
  *
  * 1. What may pass by itself (advice `retry`, a transient condition, a defect even) is tried again, with growing delays, until the
  *    run's retry window ends; the run then fails with what stood in its way last.
- * 2. A guest that could not be frozen is given `guestTries` tries; then the attempt goes on without it, where the policy's least
- *    allows that.
+ * 2. A guest that could not be frozen is given `guestTries` tries, or as many as the retry window has room for; then the attempt
+ *    goes on without it, where the policy's least allows that.
  */
 import type { ConsistencyLevel } from "./consistency.ts";
 import { satisfies } from "./consistency.ts";
@@ -30,6 +30,7 @@ export function afterFailure(
   facts: {
     readonly waited: Waiting | undefined;
     readonly retryUntil: Timestamp;
+    readonly least: ConsistencyLevel;
     readonly now: number;
     /** 0 to 1, chance. */
     readonly fraction: number;
@@ -41,8 +42,11 @@ export function afterFailure(
   const asked =
     obstacle.kind === "error" && obstacle.error instanceof FarsideError ? (obstacle.error.retryAfterMs ?? 0) : 0;
   const delayMs = Math.max(retryDelayMs(tries, facts.fraction), asked);
-  if (facts.now + delayMs > epochMs(facts.retryUntil))
+  if (facts.now + delayMs > epochMs(facts.retryUntil)) {
+    const lastTry = { condition, tries: guestTries };
+    if (givesUpGuest(lastTry, facts.least)) return { kind: "wait", waiting: lastTry, delayMs: 0 };
     return { kind: "fail", error: windowEnded(obstacle, facts.retryUntil) };
+  }
   return { kind: "wait", waiting: { condition, tries: tries + 1 }, delayMs };
 }
 

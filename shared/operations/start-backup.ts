@@ -5,6 +5,7 @@
  * 2. An attempt that fails gives the run back to the queue, with its own delay: the queue's five deliveries are not spent on a VM
  *    that is not ready.
  */
+import { givesUpGuest } from "../core/attempt-failure.ts";
 import type { RunId } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
 import type { BackupIn } from "../core/run-transitions.ts";
@@ -56,7 +57,7 @@ async function beginAttempt(
   const now = context.clock.now();
   const queued = (row: { readonly state: string }): boolean => row.state === "queued";
   if (run.cancelRequestedAt !== undefined) return endRun(context, run.runId, cancelledByRequest, queued, signal);
-  if (now > epochMs(run.retryUntil)) return endRun(context, run.runId, tooLate(run), queued, signal);
+  if (isTooLate(run, now)) return endRun(context, run.runId, tooLate(run), queued, signal);
   const claim = claimAttempt(run, now, leaseMs(context.limits.stepBudgetMs));
   const claimed = await context.catalog.runs.replace(stored, claim, signal);
   if (claimed === "conflict") return late("another delivery has claimed the attempt");
@@ -97,9 +98,14 @@ async function lookLater(context: Context, run: BackupIn<"snapshotting">, signal
   return late("another delivery is at work on it");
 }
 
+/** The window is for tries again: a run that nobody could begin in time (a long outage, a window of zero) still gets its first. */
+function isTooLate(run: BackupIn<"queued">, now: number): boolean {
+  return run.attempt > 0 && now > epochMs(run.retryUntil) && !givesUpGuest(run.waiting, run.least);
+}
+
 function tooLate(run: BackupIn<"queued">) {
   const waited = run.waiting === undefined ? "" : ` It had waited for: ${run.waiting.condition}.`;
-  const message = `The run was not begun before its retry window ended at ${run.retryUntil}.${waited}`;
+  const message = `The run was not begun again before its retry window ended at ${run.retryUntil}.${waited}`;
   return { state: "failed", error: errorRecordOf(message, run.waiting?.condition) } as const;
 }
 

@@ -36,7 +36,7 @@ const faults = [
 ] as const;
 
 test.each(faults)(
-  "Of a guest that %s, the point says crash with a note where the policy takes that, after three tries",
+  "Of a guest that %s, the point says crash with a note where the policy takes that",
   async (_, fault) => {
     const scene = await sceneOf(`crash-${fault}`, "crash");
     guest.fail(fault);
@@ -47,7 +47,8 @@ test.each(faults)(
       achieved: "crash",
       note: "The guest could not be frozen in several tries.",
     });
-    expect(run.attempt).toBe(4);
+    // Tried again as long as the retry window of a minute had room, and then without it.
+    expect(run.attempt).toBeGreaterThan(2);
     await thawedInTheEnd();
     guest.fail(undefined);
     // The control: the same guest, when it answers, gives an application-consistent point at once.
@@ -93,7 +94,7 @@ test("A guest that thaws by itself before it could confirm, every time, gives a 
   const slow = bench.source.inject("snapshot", { kind: "delay", ms: 1300 }, Number.POSITIVE_INFINITY);
   const run = await scene.backup();
   const manifest = await scene.prove(run);
-  expect(slow.hits).toBe(8);
+  expect(slow.hits).toBe(2 * run.attempt);
   expect(manifest.consistency.achieved).toBe("crash");
   expect(manifest.consistency.note).toMatch(/could not be frozen/);
 });
