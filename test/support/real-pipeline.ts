@@ -48,6 +48,7 @@ export interface RealVm {
   readonly wanted?: ConsistencyLevel;
   readonly least?: ConsistencyLevel;
   readonly freezeTtlSeconds?: number;
+  readonly retryWindowSeconds?: number;
 }
 
 export interface RealPipeline {
@@ -149,7 +150,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
           retention: { keepLast: 30 },
           consistency,
           rpoSeconds: 86_400,
-          retryWindowSeconds: 60,
+          retryWindowSeconds: vm.retryWindowSeconds ?? 60,
           freezeTtlSeconds: vm.freezeTtlSeconds ?? 20,
           pauseReplication: false,
           usnRollback: "warn",

@@ -1,6 +1,6 @@
 /** The pipeline on two real regions with a proxy before each blob service: scenes of a VM with known disks, and the final proof. */
+import { deepEqual, equal } from "node:assert/strict";
 import { BlobServiceClient, type ContainerClient, type PageBlobClient } from "@azure/storage-blob";
-import { expect } from "vitest";
 import { parseDiskName, type VmName } from "../../../shared/core/ids.ts";
 import type { BackupRun, RestoreRun, Run } from "../../../shared/core/run.ts";
 import type { Manifest } from "../../../shared/core/vault/manifest.ts";
@@ -172,12 +172,14 @@ export class Scene {
     await vms.replace(stored, { ...stored.value, source: { ...stored.value.source, disks } }, never);
   }
 
-  async restore(manifest: Manifest, into: string): Promise<RestoreRun> {
+  /** `begun`: called when the request has been taken, before anything is done. */
+  async restore(manifest: Manifest, into: string, begun: () => void): Promise<RestoreRun> {
     const { run } = await requestRestore(
       this.pipeline.context,
       { vm: this.vm, point: { kind: "point", pointId: manifest.pointId }, targetUrl: this.#parts.restoreUrl(into) },
       never,
     );
+    begun();
     const ended = await this.pipeline.drive(run.runId);
     if (ended.kind !== "restore") throw new Error("It is no restore.");
     return ended;
@@ -185,16 +187,16 @@ export class Scene {
 
   /** Every disk of the restored point is what its snapshot holds. */
   async proveRestore(run: RestoreRun, manifest: Manifest, into: string): Promise<void> {
-    expect(run).toMatchObject({ state: "succeeded" });
+    equal(run.state, "succeeded");
     const snapshots = await ownSnapshots(this.container);
     for (const { name, sizeBytes } of manifest.disks) {
       const target = this.#parts.vaultService.getContainerClient(into).getPageBlobClient(`${name}.vhd`);
       const snapshot = snapshots.find((one) => one.blob === name && one.attempt === manifest.attemptId);
       if (snapshot === undefined) throw new Error(`There is no snapshot of ${name}.`);
-      expect((await target.getProperties()).metadata?.["farsidestate"]).toBe("complete");
-      expect(await blobDigest(target, sizeBytes)).toBe(await blobDigest(snapshot.client, sizeBytes));
+      equal((await target.getProperties()).metadata?.["farsidestate"], "complete");
+      equal(await blobDigest(target, sizeBytes), await blobDigest(snapshot.client, sizeBytes));
     }
-    expect(await workBlobs(this.vaultBlobs)).toEqual([]);
+    deepEqual(await workBlobs(this.vaultBlobs), []);
   }
 
   /**
@@ -206,26 +208,24 @@ export class Scene {
     if (found.kind !== "standing") throw new Error(`The manifest is ${found.kind}.`);
     const { manifest } = found;
     const snapshots = await ownSnapshots(this.container);
-    expect(snapshots.map(({ blob, attempt }) => [blob, attempt])).toEqual(
-      manifest.disks
-        .map(({ name }) => name)
-        .sort()
-        .map((name) => [name, manifest.attemptId]),
+    deepEqual(
+      snapshots.map(({ blob, attempt }) => `${blob} ${attempt}`),
+      manifest.disks.map(({ name }) => `${name} ${manifest.attemptId}`).toSorted(),
     );
     const restored = await pointDigests(this.pipeline.vault, manifest);
     for (const { name, sizeBytes } of manifest.disks) {
       const snapshot = snapshots.find(({ blob }) => blob === name);
       if (snapshot === undefined) throw new Error(`There is no snapshot of ${name}.`);
-      expect(restored[name]).toBe(await blobDigest(snapshot.client, sizeBytes));
+      equal(restored[name], await blobDigest(snapshot.client, sizeBytes));
     }
-    expect(await workBlobs(this.vaultBlobs)).toEqual([]);
+    deepEqual(await workBlobs(this.vaultBlobs), []);
     return manifest;
   }
 
   /** Nothing of a run that failed: no snapshot but those of this attempt, no work. */
   async proveNothingLeft(base?: Manifest): Promise<void> {
     const attempts = new Set((await ownSnapshots(this.container)).map(({ attempt }) => attempt));
-    expect([...attempts]).toEqual(base === undefined ? [] : [base.attemptId]);
-    expect(await workBlobs(this.vaultBlobs)).toEqual([]);
+    deepEqual([...attempts], base === undefined ? [] : [base.attemptId]);
+    deepEqual(await workBlobs(this.vaultBlobs), []);
   }
 }

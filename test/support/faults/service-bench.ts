@@ -4,13 +4,13 @@
  *
  * The vault has chunks of 256 KiB, so that a disk of a few GiB, nearly all of it empty, is many windows.
  */
+import { deepEqual, equal } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BlobServiceClient, type ContainerClient, type PageBlobClient } from "@azure/storage-blob";
-import { expect } from "vitest";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
 import type { Host } from "../../../local/host/host-options.ts";
 import { startHost } from "../../../local/host/host.ts";
@@ -25,6 +25,7 @@ import type { OpenVault } from "../../../shared/operations/vault/open-vault.ts";
 import type { RunView } from "../../../shared/wire/http/run.ts";
 import { eventually } from "../host/local-app.ts";
 import { startStorageProxy, throughProxy, type StorageProxy } from "../storage-proxy.ts";
+import { benchTimings, shortHostJson } from "./timings.ts";
 import { blobDigest, makeDisk, ownSnapshots, pointDigests, workBlobs } from "./disk-content.ts";
 
 export const passphrase = "a passphrase for tests of faults";
@@ -47,6 +48,7 @@ export class ServiceBench {
   readonly #regions: { source: Azurite; vault: Azurite };
   readonly #keys: { readonly source: string; readonly vault: string };
   #host: Host | undefined;
+  #elsewhere: ApiPlace | undefined;
 
   private constructor(parts: {
     readonly folder: string;
@@ -62,7 +64,7 @@ export class ServiceBench {
     this.vault = parts.vault;
   }
 
-  static async start(): Promise<ServiceBench> {
+  static async start(chunkSizeBytes = 256 * 1024): Promise<ServiceBench> {
     await buildIfNeeded(findAppFolder(), never);
     const folder = await mkdtemp(join(tmpdir(), "farside-faults-"));
     const keys = { source: randomBytes(32).toString("base64"), vault: randomBytes(32).toString("base64") };
@@ -83,7 +85,7 @@ export class ServiceBench {
         store,
         clock: systemClock(),
         random: systemRandom(),
-        chunkSizeBytes: 256 * 1024,
+        chunkSizeBytes,
         encryption: { kind: "passphrase", passphrase, scrypt: { n: 1024, r: 8, p: 1 } },
       },
       never,
@@ -159,6 +161,11 @@ export class ServiceBench {
     return this.#host;
   }
 
+  /** The API of a host in a process of its own; undefined: of `host` again. */
+  useApi(place: ApiPlace | undefined): void {
+    this.#elsewhere = place;
+  }
+
   async stopHost(): Promise<void> {
     await this.#host?.stop();
     this.#host = undefined;
@@ -170,7 +177,8 @@ export class ServiceBench {
   }
 
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    return callApi<T>(this.host.url, this.host.hostKey, method, path, body);
+    const { url, hostKey } = this.#elsewhere ?? this.host;
+    return callApi<T>(url, hostKey, method, path, body);
   }
 
   /** A VM of sparse disks in a container of its own: `segments` windows for each disk, about 3 MiB each to read. */
@@ -261,36 +269,45 @@ export class ServiceBench {
    * The backup succeeded; each disk's restore point is byte for byte its own snapshot, which is the only one left; no work is left.
    */
   async proveBackup(vm: BenchVm, run: RunView): Promise<void> {
-    expect(run.error).toBeUndefined();
-    expect(run.state).toBe("succeeded");
+    succeeded(run);
     const found = await readManifest(this.vault, parseVmId(run.vmId), parsePointId(run.restorePointId ?? ""), never);
     if (found.kind !== "standing") throw new Error(`The manifest is ${found.kind}.`);
     await this.proveNothingLeft();
     const snapshots = await ownSnapshots(vm.container);
-    expect(snapshots.map(({ blob, attempt }) => [blob, attempt])).toEqual(
-      vm.disks
-        .map(({ name }) => name)
-        .sort()
-        .map((name) => [name, found.manifest.attemptId]),
+    deepEqual(
+      snapshots.map(({ blob, attempt }) => `${blob} ${attempt}`),
+      vm.disks.map(({ name }) => `${name} ${found.manifest.attemptId}`).toSorted(),
     );
     const restored = await pointDigests(this.vault, found.manifest);
     for (const { name, sizeBytes } of vm.disks) {
       const snapshot = snapshots.find(({ blob }) => blob === name);
       if (snapshot === undefined) throw new Error(`There is no snapshot of ${name}.`);
-      expect(restored[name]).toBe(await blobDigest(snapshot.client, sizeBytes));
+      equal(restored[name], await blobDigest(snapshot.client, sizeBytes));
     }
   }
 
   /** Each target is byte for byte what the disk's blob holds; no work is left. */
   async proveRestore(vm: BenchVm, run: RunView, into: string): Promise<void> {
-    expect(run.error).toBeUndefined();
-    expect(run.state).toBe("succeeded");
+    succeeded(run);
     await this.proveNothingLeft();
-    for (const { name, sizeBytes, blob } of vm.disks) {
-      const target = this.blobs("vault").getContainerClient(into).getPageBlobClient(`${name}.vhd`);
-      expect((await target.getProperties()).metadata?.["farsidestate"]).toBe("complete");
-      expect(await blobDigest(target, sizeBytes)).toBe(await blobDigest(blob, sizeBytes));
+    deepEqual(await this.restoredDigests(vm, into), await this.digests(vm));
+  }
+
+  /** What each disk's blob holds. */
+  digests(vm: BenchVm): Promise<readonly string[]> {
+    return Promise.all(vm.disks.map(({ blob, sizeBytes }) => blobDigest(blob, sizeBytes)));
+  }
+
+  /** What each target holds; all of them are complete. */
+  async restoredDigests(vm: BenchVm, into: string): Promise<readonly string[]> {
+    const container = this.blobs("vault").getContainerClient(into);
+    const digests: string[] = [];
+    for (const { name, sizeBytes } of vm.disks) {
+      const target = container.getPageBlobClient(`${name}.vhd`);
+      equal((await target.getProperties()).metadata?.["farsidestate"], "complete");
+      digests.push(await blobDigest(target, sizeBytes));
     }
+    return digests;
   }
 
   /** The traces go just after the end is recorded. */
@@ -315,13 +332,10 @@ export class ServiceBench {
   }
 }
 
-export const benchTimings = { queueVisibilityMs: 3000, workerRestartDelayMs: 50, stopGraceMs: 5000 };
-
-/** Failed messages come back after a second, not after thirty, and an idle queue is looked at five times a second. */
-const shortHostJson = {
-  AzureFunctionsJobHost__extensions__queues__visibilityTimeout: "00:00:01",
-  AzureFunctionsJobHost__extensions__queues__maxPollingInterval: "00:00:00.200",
-};
+interface ApiPlace {
+  readonly url: string;
+  readonly hostKey: string;
+}
 
 export async function callApi<T>(url: string, key: string, method: string, path: string, body?: unknown): Promise<T> {
   const response = await fetch(`${url}/api/${path}`, {
@@ -332,6 +346,10 @@ export async function callApi<T>(url: string, key: string, method: string, path:
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`);
   return JSON.parse(text) as T;
+}
+
+function succeeded(run: RunView): void {
+  equal(run.state, "succeeded", run.error?.message);
 }
 
 export const hasEnded = (run: RunView): boolean => ["succeeded", "failed", "cancelled"].includes(run.state);

@@ -4,7 +4,7 @@ import { FarsideError } from "../../../shared/core/errors.ts";
 import { timestamp } from "../../../shared/core/timestamp.ts";
 
 const hour = 3_600_000;
-const facts = { waited: undefined, retryUntil: timestamp(hour), now: 0, fraction: 0 };
+const facts = { waited: undefined, retryUntil: timestamp(hour), least: "filesystem", now: 0, fraction: 0 } as const;
 const throttled = new FarsideError("throttled", "Slow down.", { retryAfterMs: 90_000 });
 
 describe("An attempt that failed", () => {
@@ -53,6 +53,20 @@ describe("An attempt that failed", () => {
 });
 
 describe("The guest is given up", () => {
+  test("for a last try at once where the retry window has no room for more, and only where crash is accepted", () => {
+    const guest = { kind: "error", error: new FarsideError("guest-failed", "No answer.") } as const;
+    const late = { ...facts, now: hour - 10_000 };
+    expect(afterFailure(guest, { ...late, least: "crash" })).toEqual({
+      kind: "wait",
+      waiting: { condition: "guest-failed", tries: 3 },
+      delayMs: 0,
+    });
+    expect(afterFailure(guest, { ...late, least: "filesystem" })).toMatchObject({ kind: "fail" });
+    // The control: nothing but the guest can be done without.
+    const other = { kind: "error", error: throttled } as const;
+    expect(afterFailure(other, { ...late, least: "crash" })).toMatchObject({ kind: "fail" });
+  });
+
   test("after three tries, and only where crash is accepted", () => {
     expect(givesUpGuest({ condition: "guest-failed", tries: 3 }, "crash")).toBe(true);
     expect(givesUpGuest({ condition: "guest-failed", tries: 2 }, "crash")).toBe(false);
