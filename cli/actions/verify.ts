@@ -1,3 +1,4 @@
+import { counted } from "../../shared/core/counted.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import type { AffectedDisk, Finding, VerifyReport } from "../../shared/operations/vault/findings.ts";
@@ -64,7 +65,9 @@ function tell(verb: Verb, report: VerifyReport): void {
   const { restorePoints, disks, chunks, readChunks, readBytes } = report.checked;
   const read = readChunks > 0 ? `, ${readChunks} of them read (${formatBytes(readBytes)})` : "";
   const verdict = isWhole(report) ? "Everything is there" : "SOMETHING IS LOST";
-  output.line(`${verdict}: ${restorePoints} restore points, ${disks} disks, ${chunks} chunks${read}.`);
+  output.line(
+    `${verdict}: ${counted(restorePoints, "restore point")}, ${counted(disks, "disk")}, ${counted(chunks, "chunk")}${read}.`,
+  );
 }
 
 function findingText(finding: Finding): string {

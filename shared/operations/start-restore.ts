@@ -2,6 +2,7 @@
  * Queue step: makes the targets of a restore, plans its windows, sends the first ones. Two deliveries at once do the same: targets are
  * made once, and the plan follows from the disk indexes, which never change.
  */
+import { counted } from "../core/counted.ts";
 import type { RunId } from "../core/ids.ts";
 import { quote } from "../core/ids.ts";
 import { FarsideError } from "../core/errors.ts";
@@ -74,7 +75,7 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
   const first = Array.from({ length: Math.min(windows, context.limits.windowsAhead) }, (_, window) => window);
   for (const window of first) await context.tasks.send({ kind: "restore-window", runId, window }, 0, signal);
   if (windows === 0) await context.tasks.send({ kind: "finish-restore", runId }, 0, signal);
-  const message = `${run.disks.length} targets stand ready; ${windows} windows are to be written.`;
+  const message = `${counted(run.disks.length, "target")} made ready; ${counted(windows, "window")} to be written.`;
   await recordEvent(context, { runId, name: runEvents.targetsPrepared, message, fields: { windows } }, signal);
   return { kind: "done" };
 }

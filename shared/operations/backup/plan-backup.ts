@@ -4,6 +4,7 @@
  * 1. Each disk's plan is a work blob of its own, written once: planning goes on where it stood, however often it is interrupted.
  * 2. The plan stands when `plan/all` stands; `progress` in the row says that the first windows have been sent.
  */
+import { counted } from "../../core/counted.ts";
 import { FarsideError } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
@@ -85,7 +86,7 @@ async function makePlan(
   const plan = { disks };
   await createWork(vault, runId, "backupPlan", planPath(set.attemptId), plan, signal);
   const fields = { windows: windowCount(plan), disks: disks.length };
-  const message = `${fields.windows} windows of ${fields.disks} disks are to be copied.`;
+  const message = `To be copied: ${counted(fields.windows, "window")} of ${counted(fields.disks, "disk")}.`;
   await recordEvent(context, { runId, name: runEvents.planned, message, fields }, signal);
   return plan;
 }

@@ -5,6 +5,7 @@
  * 2. The consistency written is the one that was confirmed after the last snapshot.
  * 3. What an attempt made and its row does not name, the attempt removes (`dropAttempt`); where it dies, clean-up does.
  */
+import { counted } from "../../core/counted.ts";
 import type { FreezeFacts } from "../../core/achieved-consistency.ts";
 import { achievedConsistency, freezeDoubt } from "../../core/achieved-consistency.ts";
 import type { Obstacle } from "../../core/attempt-failure.ts";
@@ -213,7 +214,7 @@ async function recordSet(
   }
   const { achieved, skewMs } = set.consistency;
   const disks = set.snapshots.length;
-  const message = `${disks} snapshots, ${achieved}-consistent, ${skewMs} ms apart.`;
+  const message = `${counted(disks, "snapshot")}, ${achieved}-consistent, ${skewMs} ms apart.`;
   const fields = { disks, achieved, skewMs, point: set.pointId };
   await recordEvent(context, { runId: run.runId, name: runEvents.snapshotsTaken, message, fields }, signal);
   return { kind: "taken", run: changed.stored.value };
