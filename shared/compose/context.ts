@@ -9,6 +9,7 @@ import { cronCalendar } from "../adapters/local/cron-calendar.ts";
 import type { Config } from "../config/config.ts";
 import type { StateAccess } from "../config/storage.ts";
 import { farsideVersion } from "../config/version.ts";
+import { createCopyCapacity } from "../operations/backup/copy-capacity.ts";
 import type { Context } from "../operations/context.ts";
 import { openAccounts } from "./accounts.ts";
 import { consoleEventLog } from "./event-log.ts";
@@ -34,6 +35,7 @@ export async function createContext(config: Config): Promise<Context> {
     target: new PageBlobTarget(accounts),
     vault: createVaultOpener(config, random),
     limits: config.limits,
+    copying: createCopyCapacity(config.limits.chunksAtOnce),
     tool: { name: "farside", version: farsideVersion },
   };
 }

@@ -12,6 +12,7 @@ import type { GuestAgent } from "../ports/guest-agent.ts";
 import type { Random } from "../ports/random.ts";
 import type { TaskQueue } from "../ports/task-queue.ts";
 import type { VmSource } from "../core/vm.ts";
+import type { CopyCapacity } from "./backup/copy-capacity.ts";
 import type { OpenVault } from "./vault/open-vault.ts";
 
 export interface StepLimits {
@@ -21,7 +22,7 @@ export interface StepLimits {
   readonly stepBudgetMs: number;
   /** Windows of one run that are in the queue at once. */
   readonly windowsAhead: number;
-  /** Chunks of one window that are worked on at once. */
+  /** Chunks that the process copies at once, over all windows of backups; that each window of a restore does. */
   readonly chunksAtOnce: number;
   /** Unchanged chunks of each disk that are read and compared at every incremental backup that believes a diff. */
   readonly sampleChunks: number;
@@ -40,6 +41,8 @@ export interface Context {
   /** Opened once and kept; throws what `openVault` throws. */
   readonly vault: (signal: AbortSignal) => Promise<OpenVault>;
   readonly limits: StepLimits;
+  /** Of this process, over all runs. */
+  readonly copying: CopyCapacity;
   /** What writes the manifests. */
   readonly tool: { readonly name: string; readonly version: string };
 }

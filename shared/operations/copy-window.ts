@@ -5,7 +5,6 @@
  * 2. The next window of its chain is sent before its own result is written, so that a death in between loses no chain.
  * 3. Whoever's result is the last one sees all results, since each looks after writing its own: the one that does sends the commit.
  */
-import pLimit from "p-limit";
 import { segmentsOf } from "../core/backup-plan.ts";
 import { FarsideError } from "../core/errors.ts";
 import type { AttemptId, RunId } from "../core/ids.ts";
@@ -14,7 +13,6 @@ import { withProgress } from "../core/run-transitions.ts";
 import type { DiskPlan, WindowResult } from "../wire/work/work-blob.ts";
 import type { DiskToCopy } from "./backup/copy-segment.ts";
 import { copySegment } from "./backup/copy-segment.ts";
-import { createPlaces } from "./backup/places.ts";
 import { finishedWindows, isCopying, locateWindow, sendWindows, windowCount } from "./backup/windows.ts";
 import { diskPlanPath, planPath, progressPath, resultPath } from "./backup/work-paths.ts";
 import type { Context } from "./context.ts";
@@ -101,8 +99,9 @@ async function afterResult(
     await changeRun(
       context,
       runId,
+      // That there is a progress at all says that the first windows have been sent: that is the planning step's to say.
       (now) =>
-        isCopying(now, attemptId) && (now.progress?.windowsDone ?? 0) < finished.size
+        isCopying(now, attemptId) && now.progress !== undefined && now.progress.windowsDone < finished.size
           ? withProgress(now, progress, now.disks)
           : undefined,
       signal,
@@ -191,9 +190,7 @@ async function openDisk(
     method,
     parent: parent === undefined || index === undefined ? undefined : { index, snapshot: parent.snapshot },
     writer: createObjectWriter(vault, { startedAt: run.set.sessionStartedAt }, signal),
-    // Twice, so that the next chunks are read while the last ones are written.
-    places: createPlaces(2 * chunksAtOnce),
-    writes: pLimit(chunksAtOnce),
+    ...context.copying,
     chunksAtOnce,
   };
 }

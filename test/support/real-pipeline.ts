@@ -23,6 +23,7 @@ import { hasEnded } from "../../shared/core/run.ts";
 import { timestamp } from "../../shared/core/timestamp.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
 import type { Clock } from "../../shared/ports/clock.ts";
+import { createCopyCapacity } from "../../shared/operations/backup/copy-capacity.ts";
 import type { Context, StepLimits } from "../../shared/operations/context.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { runStep } from "../../shared/operations/run-step.ts";
@@ -105,6 +106,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     target: new PageBlobTarget(accounts),
     vault: () => Promise.resolve(vault),
     limits: { ...limits, ...options.limits },
+    copying: createCopyCapacity(options.limits?.chunksAtOnce ?? limits.chunksAtOnce),
     tool: { name: "farside", version: "test" },
   };
 

@@ -10,6 +10,7 @@ import { systemClock, systemRandom } from "../../shared/compose/system.ts";
 import { farsideVersion } from "../../shared/config/version.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
 import type { ProtectedVm } from "../../shared/core/vm.ts";
+import { createCopyCapacity } from "../../shared/operations/backup/copy-capacity.ts";
 import type { Context } from "../../shared/operations/context.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { DiskSource, VmInspection } from "../../shared/ports/disk-source.ts";
@@ -58,6 +59,7 @@ export function createTestApp(): TestApp {
     target: missing("target") as DiskTarget,
     vault: (signal) => initVault({ store, clock, random, encryption: { kind: "none" } }, signal),
     limits: { windowBytes: 1 << 20, stepBudgetMs: 10_000, windowsAhead: 2, chunksAtOnce: 2, sampleChunks: 1 },
+    copying: createCopyCapacity(2),
     tool: { name: "farside", version: farsideVersion },
   };
   const app: App = {

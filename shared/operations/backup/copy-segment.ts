@@ -6,7 +6,6 @@
  * 3. Where the source has no list of changes any more (the parent's snapshot is gone since the plan was made), every allocated chunk
  *    is compared. What the plan knew of the other segments stands: it was asked while the list was there.
  */
-import type { LimitFunction } from "p-limit";
 import type { ChunkWork, NamedRange, ReadGroup, SegmentPlace } from "../../core/segment-work.ts";
 import { readGroups, SegmentWork } from "../../core/segment-work.ts";
 import { FarsideError, hasCode } from "../../core/errors.ts";
@@ -21,22 +20,18 @@ import type { DiskSource } from "../../ports/disk-source.ts";
 import type { ObjectWriter } from "../vault/object-writer.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { readSegment } from "../vault/read-disk.ts";
-import type { Places } from "./places.ts";
+import type { CopyCapacity } from "./copy-capacity.ts";
 
 /** Larger reads are cheaper up to here. */
 const longestReadBytes = 8 * 1024 * 1024;
 
-export interface DiskToCopy {
+export interface DiskToCopy extends CopyCapacity {
   readonly vault: OpenVault;
   readonly source: DiskSource;
   readonly snapshot: DiskSnapshot;
   readonly method: DiskMethod;
   readonly parent: { readonly index: DiskIndex; readonly snapshot: Readonly<Record<string, string>> } | undefined;
   readonly writer: ObjectWriter;
-  /** One for each chunk in memory, over all segments that are at work. */
-  readonly places: Places;
-  /** Chunks that are looked for or written at once, over all segments that are at work. */
-  readonly writes: LimitFunction;
   readonly chunksAtOnce: number;
 }
 

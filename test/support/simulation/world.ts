@@ -16,6 +16,7 @@ import type { Run } from "../../../shared/core/run.ts";
 import type { Task } from "../../../shared/core/task.ts";
 import { timestamp } from "../../../shared/core/timestamp.ts";
 import { vmIdOf, type ProtectedVm } from "../../../shared/core/vm.ts";
+import { createCopyCapacity } from "../../../shared/operations/backup/copy-capacity.ts";
 import type { Context, StepLimits } from "../../../shared/operations/context.ts";
 import { failPoisoned } from "../../../shared/operations/fail-poisoned.ts";
 import { listAll } from "../../../shared/operations/list-all.ts";
@@ -95,6 +96,7 @@ export class World {
       target: gated("target", this.target, process),
       vault: () => Promise.resolve(vault),
       limits: this.limits,
+      copying: createCopyCapacity(this.limits.chunksAtOnce),
       tool: { name: "farside", version: "0.0.0" },
     };
   }
