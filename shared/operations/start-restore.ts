@@ -32,6 +32,11 @@ export async function startRestore(
 ): Promise<StepOutcome> {
   const { runId } = input;
   const run = (await context.catalog.runs.get(runId, signal))?.value;
+  if (run?.kind === "restore" && run.state === "copying") {
+    // An earlier delivery may have died before it had sent them all; one that comes twice does no harm.
+    await sendFirst(context, run.runId, run.progress.windows, signal);
+    return { kind: "late", reason: "its first windows are sent again" };
+  }
   if (run === undefined || !isPreparing(run)) return { kind: "late", reason: `the run is ${run?.state ?? "unknown"}` };
   if (run.cancelRequestedAt !== undefined) return endRun(context, runId, cancelledByRequest, isPreparing, signal);
   return endingOnFinalErrors(context, runId, isPreparing, signal, () => prepare(context, run, signal));
@@ -72,12 +77,16 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
     }
     return { kind: "late", reason: "another delivery was faster" };
   }
-  const first = Array.from({ length: Math.min(windows, context.limits.windowsAhead) }, (_, window) => window);
-  for (const window of first) await context.tasks.send({ kind: "restore-window", runId, window }, 0, signal);
-  if (windows === 0) await context.tasks.send({ kind: "finish-restore", runId }, 0, signal);
+  await sendFirst(context, runId, windows, signal);
   const message = `${counted(run.disks.length, "target")} made ready; ${counted(windows, "window")} to be written.`;
   await recordEvent(context, { runId, name: runEvents.targetsPrepared, message, fields: { windows } }, signal);
   return { kind: "done" };
+}
+
+async function sendFirst(context: Context, runId: RunId, windows: number, signal: AbortSignal): Promise<void> {
+  const first = Array.from({ length: Math.min(windows, context.limits.windowsAhead) }, (_, window) => window);
+  for (const window of first) await context.tasks.send({ kind: "restore-window", runId, window }, 0, signal);
+  if (windows === 0) await context.tasks.send({ kind: "finish-restore", runId }, 0, signal);
 }
 
 /** The point was there when it was asked for; it may have been damaged or expired since. */
