@@ -2,7 +2,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { reconcile } from "../../../shared/operations/reconcile.ts";
 import { PipelineBench } from "../../support/faults/pipeline-bench.ts";
-import { ServiceBench } from "../../support/faults/service-bench.ts";
 import type { SeenRequest, StorageProxy } from "../../support/storage-proxy.ts";
 
 const never = new AbortController().signal;
@@ -60,57 +59,4 @@ test.each(faults)("A backup and a restore get over %s at each kind of request", 
   await scene.proveRestore(run, manifest, `to-${name}`);
   check();
   expect(run.state).toBe("succeeded");
-});
-
-const queueSend =
-  (queue: string, and: () => boolean) =>
-  (seen: SeenRequest): boolean =>
-    seen.method === "POST" && seen.path.endsWith(`/${queue}/messages`) && and();
-
-test("A backup of the whole service gets over faults of its tables and queues", async () => {
-  const service = await ServiceBench.start();
-  try {
-    await service.startHost();
-    const vm = await service.makeVm("state", { segments: 16 });
-    const runId = await service.beginBackup(vm);
-    const { tables, queues } = service.proxies;
-    /** Each fault in its turn at every `step`th request of a method. */
-    const inject = (proxy: StorageProxy, method: string, step: number) => {
-      const count = (): number => proxy.requests.filter((seen) => seen.method === method).length;
-      const base = count();
-      return faults
-        .filter(([, , fault]) => fault.kind !== "cut-body")
-        .map(([, name, fault], i) => {
-          const at = base + step * (i + 1);
-          const fits = (seen: SeenRequest): boolean => seen.method === method && count() === at;
-          return { what: `${name} ${method}`, fault: proxy.inject(fits, fault) };
-        });
-    };
-    const injected = [
-      ...inject(tables, "GET", 4),
-      ...inject(tables, "PUT", 1),
-      ...inject(queues, "POST", 3),
-      ...inject(queues, "GET", 5),
-      ...inject(queues, "DELETE", 3),
-    ];
-    const run = await service.ended(runId);
-    await service.proveBackup(vm, run);
-    expect(injected.filter(({ fault }) => fault.hits === 0).map(({ what }) => what)).toEqual([]);
-
-    // A step that dies between the messages of its first windows: the next delivery sends the others, long before the reconciler.
-    let sends = 0;
-    const third = queueSend("restore-window", () => ++sends === 3);
-    const lost = service.proxies.queues.inject(third, { kind: "answer", status: 429 });
-    const restore = await service.ended(await service.beginRestore("state", run.restorePointId ?? "", "state"), 60_000);
-    expect(lost.hits).toBe(1);
-    await service.proveRestore(vm, restore, "state");
-    sends = 0;
-    const thirdCopy = queueSend("copy-window", () => ++sends === 3);
-    const lostCopy = service.proxies.queues.inject(thirdCopy, { kind: "answer", status: 429 });
-    const second = await service.ended(await service.beginBackup(vm), 60_000);
-    expect(lostCopy.hits).toBe(1);
-    await service.proveBackup(vm, second);
-  } finally {
-    await service.stop();
-  }
 });
