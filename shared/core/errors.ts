@@ -41,6 +41,13 @@ export const errorCodes = {
   },
   "vault-corrupt": { advice: "halt", exitCode: 5, httpStatus: 500, title: "Damaged data in the vault" },
   "source-corrupt": { advice: "give-up", exitCode: 1, httpStatus: 502, title: "The source answered what cannot be" },
+  "image-corrupt": {
+    advice: "give-up",
+    exitCode: 1,
+    httpStatus: 500,
+    title: "What lies in the disk image is damaged",
+  },
+  "not-supported": { advice: "give-up", exitCode: 1, httpStatus: 501, title: "This release cannot read it" },
   throttled: { advice: "retry", exitCode: 1, httpStatus: 503, title: "The service asked to slow down" },
   unavailable: { advice: "retry", exitCode: 1, httpStatus: 503, title: "The service did not answer" },
   forbidden: { advice: "give-up", exitCode: 1, httpStatus: 502, title: "The service refused the access" },
