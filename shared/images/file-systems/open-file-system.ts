@@ -1,9 +1,15 @@
 import type { BlockDevice } from "../../ports/block-device.ts";
 import type { FileSystem } from "../../ports/file-system.ts";
 import { notSupported } from "../image-errors.ts";
+import { openNtfs } from "./ntfs/open-ntfs.ts";
 
 /** `type` as `VolumeContent` says it. Throws `image-corrupt` and `not-supported`; see the port. */
 export async function openFileSystem(type: string, device: BlockDevice, signal: AbortSignal): Promise<FileSystem> {
   signal.throwIfAborted();
-  throw notSupported(`The file system ${type} (${device.sizeBytes} bytes)`);
+  switch (type) {
+    case "ntfs":
+      return openNtfs(device, signal);
+    default:
+      throw notSupported(`The file system ${type} (${device.sizeBytes} bytes)`);
+  }
 }
