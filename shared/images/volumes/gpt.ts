@@ -43,12 +43,12 @@ export async function readGpt(device: BlockDevice, signal: AbortSignal): Promise
     const header = await attempt(() => readHeader(device, sectorBytes, 1, signal), reasons);
     if (header !== undefined) return tableOf(device, header, []);
   }
+  const why = reasons[0] ?? "there is none";
   for (const sectorBytes of sizes.length > 0 ? sizes : sectorSizes) {
     const lba = Math.floor(device.sizeBytes / sectorBytes) - 1;
     if (lba < 2) continue;
     const header = await attempt(() => readHeader(device, sectorBytes, lba, signal), reasons);
     if (header === undefined) continue;
-    const why = reasons[0] ?? "there is none";
     return tableOf(device, header, [
       `the primary GPT is damaged (${why}): its backup at the end of the disk was taken`,
     ]);
