@@ -72,14 +72,19 @@ export async function readDiskIndex(vault: OpenVault, disk: DiskRef, signal: Abo
 
 /** The segments of a disk with their places. */
 export function diskSegments(index: DiskIndex): readonly DiskSegment[] {
+  return index.segments.map((_, number) => diskSegment(index, number));
+}
+
+/** `number` is one that the disk has. */
+export function diskSegment(index: DiskIndex, number: number): DiskSegment {
   const bytes = index.chunkSizeBytes * segmentChunks;
-  return index.segments.map((id, number) => ({
+  return {
     number,
-    id,
+    id: index.segments[number] ?? zeroObjectId,
     chunkCount: segmentChunkCount(index.sizeBytes, index.chunkSizeBytes, number),
     fromByte: number * bytes,
     toByte: Math.min(index.sizeBytes, (number + 1) * bytes),
-  }));
+  };
 }
 
 /** The chunk ids of a segment; of the zero segment too, which is not stored. */
@@ -115,7 +120,8 @@ export async function* readDisk(
   yield* mapOrdered(plans, parallelism, (plan, aborted) => fetchPiece(vault, index, plan, aborted), signal);
 }
 
-type PiecePlan =
+/** What a stretch of a disk is made of, before it is read. A chunk's stretch never leaves the chunk. */
+export type PiecePlan =
   | { readonly kind: "zero"; readonly offset: number; readonly length: number }
   | { readonly kind: "chunk"; readonly offset: number; readonly length: number; readonly id: ObjectId };
 
@@ -125,25 +131,35 @@ async function* planPieces(
   fromByte: number,
   toByte: number,
 ): AsyncGenerator<PiecePlan, void, undefined> {
-  for await (const { segment, chunkIds } of segments) {
-    const start = Math.max(fromByte, segment.fromByte);
-    const end = Math.min(toByte, segment.toByte);
-    if (chunkIds === undefined) {
-      yield { kind: "zero", offset: start, length: end - start };
-      continue;
-    }
-    let at = start;
-    while (at < end) {
-      const first = Math.floor((at - segment.fromByte) / index.chunkSizeBytes);
-      const id = chunkIds[first] ?? zeroObjectId;
-      let next = first + 1;
-      if (id === zeroObjectId) while (next < chunkIds.length && chunkIds[next] === zeroObjectId) next += 1;
-      const until = Math.min(end, segment.fromByte + next * index.chunkSizeBytes);
-      yield id === zeroObjectId
-        ? { kind: "zero", offset: at, length: until - at }
-        : { kind: "chunk", offset: at, length: until - at, id };
-      at = until;
-    }
+  for await (const { segment, chunkIds } of segments) yield* planSegment(segment, chunkIds, index, fromByte, toByte);
+}
+
+/** The part of the range that lies in the segment; without chunk ids it is zeros. */
+export function* planSegment(
+  segment: DiskSegment,
+  chunkIds: readonly ObjectId[] | undefined,
+  index: DiskIndex,
+  fromByte: number,
+  toByte: number,
+): Generator<PiecePlan, void, undefined> {
+  const start = Math.max(fromByte, segment.fromByte);
+  const end = Math.min(toByte, segment.toByte);
+  if (start >= end) return;
+  if (chunkIds === undefined) {
+    yield { kind: "zero", offset: start, length: end - start };
+    return;
+  }
+  let at = start;
+  while (at < end) {
+    const first = Math.floor((at - segment.fromByte) / index.chunkSizeBytes);
+    const id = chunkIds[first] ?? zeroObjectId;
+    let next = first + 1;
+    if (id === zeroObjectId) while (next < chunkIds.length && chunkIds[next] === zeroObjectId) next += 1;
+    const until = Math.min(end, segment.fromByte + next * index.chunkSizeBytes);
+    yield id === zeroObjectId
+      ? { kind: "zero", offset: at, length: until - at }
+      : { kind: "chunk", offset: at, length: until - at, id };
+    at = until;
   }
 }
 
