@@ -13,8 +13,6 @@ export interface NbdLimits {
   readonly handshakeMs: number;
   /** Options of one handshake: a client that lists asks twice for each export. */
   readonly handshakeOptions: number;
-  /** What is fetched ahead of a client that reads one range after another; 0: nothing. */
-  readonly readAheadBytes: number;
   /** How long a stop waits for replies that are under way. */
   readonly stopMs: number;
 }
@@ -25,6 +23,5 @@ export const defaultNbdLimits: NbdLimits = {
   connectionRequests: 64,
   handshakeMs: 20_000,
   handshakeOptions: 4096,
-  readAheadBytes: 8 * 1024 * 1024,
   stopMs: 2000,
 };

@@ -15,9 +15,8 @@ import type { BlockDevice } from "../../ports/block-device.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { EventLog } from "../../ports/event-log.ts";
 import { defaultNbdLimits, type NbdLimits } from "./nbd-limits.ts";
-import { ReadAhead } from "./read-ahead.ts";
 import { checkTls, type NbdTls } from "./secure-socket.ts";
-import { serveConnection, type SharedExport } from "./serve-connection.ts";
+import { serveConnection } from "./serve-connection.ts";
 import { listenOnSocket } from "./unix-socket.ts";
 
 export interface NbdExport {
@@ -62,7 +61,7 @@ export async function startNbdServer(options: NbdServerOptions, signal: AbortSig
   const running = new Map<Socket, Promise<void>>();
   const context = {
     offer: offerOf(options),
-    exports: sharedExports(options.exports, limits, stopping.signal),
+    devices: new Map(options.exports.map(({ name, device }) => [name, device])),
     tls: options.tls,
     limits,
     clock: options.clock,
@@ -115,19 +114,6 @@ function offerOf({ exports, defaultExport, tls }: NbdServerOptions): Offer {
     ...(defaultExport === undefined ? {} : { defaultExport }),
     tls: tls !== undefined,
   };
-}
-
-function sharedExports(
-  exports: readonly NbdExport[],
-  limits: NbdLimits,
-  signal: AbortSignal,
-): ReadonlyMap<string, SharedExport> {
-  return new Map(
-    exports.map(({ name, device }) => [
-      name,
-      { device, readAhead: new ReadAhead(device, limits.readAheadBytes, signal) },
-    ]),
-  );
 }
 
 async function listenOn(server: Server, address: ListenAddress): Promise<void> {

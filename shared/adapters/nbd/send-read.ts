@@ -1,4 +1,4 @@
-/** The reply to a read: data in chunks, holes without their zeros. */
+/** What a read is answered with: data in chunks, holes without their zeros. */
 import { encodeDataHead, encodeDone, encodeHole, encodeSimpleReply } from "../../core/nbd/replies.ts";
 import { preferredBlockBytes } from "../../core/nbd/option-replies.ts";
 import type { BlockDevice, DeviceExtent } from "../../ports/block-device.ts";
@@ -17,25 +17,38 @@ export interface ReadJob {
   readonly signal: AbortSignal;
 }
 
-/** Chunks of one reply that are read and sent at once; the client puts them in order. */
-const chunksAtOnce = 4;
+/** Of one request, read and sent at once; the client puts them in order. */
+const stretchesAtOnce = 4;
 
 /** In chunks. Throws what the device throws, when nothing more of this reply is to come: an error chunk may end it then. */
 export async function sendChunks(job: ReadJob): Promise<void> {
-  const running = new Set<Promise<void>>();
-  let sent = 0;
+  const sent = await eachStretch(job, (stretch) => sendStretch(job, stretch));
+  if (sent > 1) await job.budget.using(1, () => job.wire.write(encodeDone(job.cookie)));
+}
+
+/** Reads without sending: what lies behind the device keeps it for the reads to come. */
+export async function fillCache(job: ReadJob): Promise<void> {
+  await eachStretch(job, async ({ kind, offset, length }) => {
+    if (kind === "data") await job.budget.using(length, () => job.device.read(offset, length, job.signal));
+  });
+}
+
+/** Says how many there were. Throws the first error, when nothing is under way any more. */
+async function eachStretch(job: ReadJob, work: (stretch: DeviceExtent) => Promise<unknown>): Promise<number> {
+  const running = new Set<Promise<unknown>>();
+  let count = 0;
   let failed: { readonly error: unknown } | undefined;
   const fail = (error: unknown): void => {
     failed ??= { error };
   };
   try {
     for await (const stretch of stretches(job)) {
-      sent += 1;
-      const sending = sendStretch(job, stretch)
+      count += 1;
+      const one = work(stretch)
         .catch(fail)
-        .finally(() => running.delete(sending));
-      running.add(sending);
-      if (running.size >= chunksAtOnce) await Promise.race(running);
+        .finally(() => running.delete(one));
+      running.add(one);
+      if (running.size >= stretchesAtOnce) await Promise.race(running);
       if (failed !== undefined) break;
     }
   } catch (error) {
@@ -43,7 +56,7 @@ export async function sendChunks(job: ReadJob): Promise<void> {
   }
   await Promise.all(running);
   if (failed !== undefined) throw failed.error;
-  if (sent > 1) await job.budget.using(1, () => job.wire.write(encodeDone(job.cookie)));
+  return count;
 }
 
 /** The only one of its reply is its end too. */

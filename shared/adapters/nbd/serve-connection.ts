@@ -6,20 +6,14 @@ import type { BlockDevice } from "../../ports/block-device.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { EventLog } from "../../ports/event-log.ts";
 import type { NbdLimits } from "./nbd-limits.ts";
-import type { ReadAhead } from "./read-ahead.ts";
 import type { NbdTls } from "./secure-socket.ts";
 import { shakeHands } from "./shake-hands.ts";
 import { transmit } from "./transmit.ts";
 import { Wire } from "./wire.ts";
 
-export interface SharedExport {
-  readonly device: BlockDevice;
-  readonly readAhead: ReadAhead;
-}
-
 export interface ConnectionContext {
   readonly offer: Offer;
-  readonly exports: ReadonlyMap<string, SharedExport>;
+  readonly devices: ReadonlyMap<string, BlockDevice>;
   readonly tls: NbdTls | undefined;
   readonly limits: NbdLimits;
   readonly clock: Clock;
@@ -70,13 +64,13 @@ async function serve(
     return (await late) ? "its handshake took too long" : result.why;
   }
   const { wire, session } = result;
-  const served = context.exports.get(session.exportName);
-  if (served === undefined) throw new Error(`There is no device for the export ${session.exportName}.`);
+  const device = context.devices.get(session.exportName);
+  if (device === undefined) throw new Error(`There is no device for the export ${session.exportName}.`);
   log.log("info", "nbd-connection-opened", { connection, export: session.exportName });
   return transmit({
     wire,
     session,
-    ...served,
+    device,
     limits,
     signal: AbortSignal.any([context.signal, gone]),
     onFailure: ({ offset, length }, error) =>

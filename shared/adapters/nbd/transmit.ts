@@ -18,15 +18,13 @@ import type { BlockDevice } from "../../ports/block-device.ts";
 import { blockStatus } from "./block-status.ts";
 import { Budget } from "./budget.ts";
 import type { NbdLimits } from "./nbd-limits.ts";
-import type { ReadAhead } from "./read-ahead.ts";
-import { sendChunks, sendSimple, sendWhole } from "./send-read.ts";
+import { type ReadJob, fillCache, sendChunks, sendSimple, sendWhole } from "./send-read.ts";
 import type { Wire } from "./wire.ts";
 
 export interface Transmission {
   readonly wire: Wire;
   readonly session: Session;
   readonly device: BlockDevice;
-  readonly readAhead: ReadAhead;
   readonly limits: NbdLimits;
   /** Aborted when the client is gone or the server stops. */
   readonly signal: AbortSignal;
@@ -95,13 +93,12 @@ async function carryOut(
   { cookie }: Request,
   work: Exclude<Work, { kind: "refuse" }>,
 ): Promise<void> {
-  const { wire, session, device, readAhead, signal } = transmission;
+  const { wire, session, device, signal } = transmission;
   const done = (): Promise<void> =>
     budget.using(1, () => wire.write(session.structured ? encodeDone(cookie) : encodeSimpleReply(cookie, 0)));
   switch (work.kind) {
     case "read": {
-      const job = { wire, device, budget, cookie, offset: work.offset, length: work.length, signal };
-      readAhead.onRead(work.offset, work.length);
+      const job = jobOf(transmission, budget, cookie, work);
       if (!session.structured) {
         if (!(await sendSimple(job))) wire.destroy();
       } else if (work.whole) await sendWhole(job);
@@ -115,7 +112,10 @@ async function carryOut(
       return;
     }
     case "cache":
-      readAhead.onHint(work.offset, work.length);
+      // A hint: more would drive out of the cache what it has just brought in.
+      await fillCache(
+        jobOf(transmission, budget, cookie, { ...work, length: Math.min(work.length, maximumPayloadBytes) }),
+      );
       await done();
       return;
     case "flush":
@@ -126,6 +126,15 @@ async function carryOut(
     default:
       work satisfies never;
   }
+}
+
+function jobOf(
+  { wire, device, signal }: Transmission,
+  budget: Budget,
+  cookie: bigint,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): ReadJob {
+  return { wire, device, budget, cookie, offset, length, signal };
 }
 
 function failure(session: Session, cookie: bigint, error: NbdErrorNumber, message: string): Uint8Array {

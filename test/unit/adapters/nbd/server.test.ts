@@ -62,10 +62,7 @@ describe("A read", () => {
 
   test("sends holes as holes, reads none of them, and one chunk where there is one stretch", async () => {
     const device = testDevice(stretches);
-    const client = await enter(
-      await start({ exports: [{ name: "os", description: "", device }], limits: { readAheadBytes: 0 } }),
-      "os",
-    );
+    const client = await enter(await start({ exports: [{ name: "os", description: "", device }] }), "os");
     client.request({ type: 0, offset: 4 * mib, length: 3 * mib });
     expect(await client.reply()).toMatchObject([{ type: 2, done: true }]);
     expect(device.reads).toEqual([]);
@@ -125,7 +122,6 @@ describe("A read that fails", () => {
   test("ends with an error and its reason, is logged, and the next one works", async () => {
     const server = await start({
       exports: [{ name: "os", description: "", device: failing() }],
-      limits: { readAheadBytes: 0 },
     });
     const client = await enter(server, "os");
     for (const length of [kib, 3 * mib]) {
@@ -198,7 +194,8 @@ describe("Block status", () => {
 describe("Other requests", () => {
   test("are answered as a read-only export does, and their payload is skipped", async () => {
     const device = testDevice([mib]);
-    const client = await enter(await start({ exports: [{ name: "os", description: "", device }] }), "os");
+    const server = await start({ exports: [{ name: "os", description: "", device }] });
+    const client = await enter(server, "os");
     client.request({ type: 1, cookie: 1n, length: 200_000 });
     client.send(Buffer.alloc(200_000, 0x25));
     for (const type of [4, 6]) client.request({ type, cookie: BigInt(type), length: 512 });
@@ -212,6 +209,17 @@ describe("Other requests", () => {
     }
     expect(Object.fromEntries(replies)).toEqual({ 1: 1, 3: 0, 4: 1, 5: 0, 6: 1, 42: 22 });
     expect((await client.readRange(0, mib)).equals(device.bytes)).toBe(true);
+  });
+
+  test("to fill the cache read the data of the range, and send none of it", async () => {
+    const device = testDevice([2 * mib, -mib, mib]);
+    const client = await enter(await start({ exports: [{ name: "os", description: "", device }] }), "os");
+    client.request({ type: 5, offset: mib, length: 3 * mib });
+    expect(await client.reply()).toMatchObject([{ type: 0 }]);
+    expect(device.reads).toEqual([
+      [mib, mib],
+      [3 * mib, mib],
+    ]);
   });
 
   test("to leave are followed once all is answered", async () => {
@@ -240,7 +248,7 @@ describe("Limits", () => {
       await new Promise((resolve) => setImmediate(resolve));
       inFlight -= length;
     };
-    const limits = { connectionBytes: 128 * kib, connectionRequests: 4, readAheadBytes: 0 };
+    const limits = { connectionBytes: 128 * kib, connectionRequests: 4 };
     const server = await start({ exports: [{ name: "os", description: "", device }], limits });
     const client = await enter(server, "os");
     for (let n = 0; n < 64; n++) client.request({ type: 0, cookie: BigInt(n), offset: n * 64 * kib, length: 64 * kib });
@@ -259,7 +267,7 @@ describe("Limits", () => {
 
   test("keep what is in flight bounded while clients do not read, and others are served", async () => {
     const device = testDevice([4 * mib]);
-    const server = await start({ exports: [{ name: "os", description: "", device }], limits: { readAheadBytes: 0 } });
+    const server = await start({ exports: [{ name: "os", description: "", device }] });
     const stalled = await Promise.all(Array.from({ length: 16 }, () => enter(server, "os")));
     for (const client of stalled) {
       client.socket.pause();
@@ -311,29 +319,6 @@ describe("Limits", () => {
     client.send(optionHead(7, 0));
     await client.ended();
     await vi.waitFor(() => expect(server.logged.join()).toContain("it sent too many options"));
-  });
-});
-
-describe("Reading ahead", () => {
-  test("fetches the data that a sequential reader wants next, once, and no holes", async () => {
-    const device = testDevice([8 * mib, -4 * mib, 20 * mib]);
-    const server = await start({
-      exports: [{ name: "os", description: "", device }],
-      limits: { readAheadBytes: 4 * mib },
-    });
-    const client = await enter(server, "os");
-    for (let at = 0; at < 4 * mib; at += 256 * kib) await client.readRange(at, 256 * kib);
-    await vi.waitFor(() => expect(device.reads).toContainEqual([7 * mib, mib]));
-    const ahead = device.reads.filter(([, length]) => length === mib);
-    expect(new Set(ahead.map(([offset]) => offset)).size).toBe(ahead.length);
-    expect(Math.max(...device.reads.map(([offset]) => offset))).toBeLessThan(8 * mib);
-  });
-
-  test("does nothing for small reads here and there", async () => {
-    const device = testDevice([32 * mib]);
-    const client = await enter(await start({ exports: [{ name: "os", description: "", device }] }), "os");
-    for (let n = 0; n < 300; n++) await client.readRange(((n * 7919) % 8000) * 4096, 4096);
-    expect(device.reads.every(([, length]) => length === 4096)).toBe(true);
   });
 });
 
