@@ -15,7 +15,7 @@ import { postponeIfThrottled } from "./run/postpone.ts";
 import type { StepOutcome } from "./step-outcome.ts";
 import { mapOrdered } from "./vault/map-ordered.ts";
 import type { OpenVault } from "./vault/open-vault.ts";
-import { readDisk } from "./vault/read-disk.ts";
+import { fetchPiece, planDisk, readDiskIndex, type PiecePlan } from "./vault/read-disk.ts";
 import { listWorkBlobs } from "./vault/work-blobs.ts";
 import { createWork, putWork, readWork } from "./work.ts";
 
@@ -100,7 +100,7 @@ async function writeWindow(
   signal: AbortSignal,
 ): Promise<Written> {
   const { runId } = run;
-  const { clock, limits, target } = context;
+  const { clock, limits, target, transfer } = context;
   const disk = run.disks[at.disk];
   if (disk === undefined)
     throw new FarsideError("internal", `The plan of restore ${runId} names a disk that it does not have.`);
@@ -110,19 +110,20 @@ async function writeWindow(
   let writtenBytes = before?.writtenBytes ?? 0;
   const deadline = clock.monotonic() + limits.stepBudgetMs;
   let lookedAt = clock.monotonic();
-  const source = { index: at.index, sizeBytes: disk.sizeBytes };
-  // Half are read while half are written.
-  const parallelism = Math.max(1, Math.floor(limits.chunksAtOnce / 2));
-  const pieces = readDisk(vault, source, { fromByte, toByte: at.toByte, parallelism }, signal);
-  const write = async (
-    piece: typeof pieces extends AsyncIterable<infer Piece> ? Piece : never,
-    aborted: AbortSignal,
-  ) => {
-    if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
-    return piece;
+  const index = await readDiskIndex(vault, { index: at.index, sizeBytes: disk.sizeBytes }, signal);
+  const plans = planDisk(vault, index, { fromByte, toByte: at.toByte }, signal);
+  // A place is held from before the chunk is read until it is written: over all windows of the process there are only so many.
+  const write = async (plan: PiecePlan, aborted: AbortSignal): Promise<PiecePlan> => {
+    if (plan.kind === "zero") return plan;
+    await transfer.places.take(1, async () => {
+      aborted.throwIfAborted();
+      const piece = await fetchPiece(vault, index, plan, aborted);
+      if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
+    });
+    return plan;
   };
-  for await (const piece of mapOrdered(pieces, parallelism, write, signal)) {
-    if (piece.kind === "data") writtenBytes += piece.length;
+  for await (const piece of mapOrdered(plans, limits.chunksAtOnce, write, signal)) {
+    if (piece.kind === "chunk") writtenBytes += piece.length;
     const doneToByte = piece.offset + piece.length;
     if (doneToByte < at.toByte && clock.monotonic() > deadline) {
       await putWork(vault, runId, "restoreResult", path, { doneToByte, writtenBytes }, signal);
