@@ -59,7 +59,11 @@ async function peakMemory(sizeBytes: number): Promise<Peaks> {
     });
     const backups = watchPeak(() => stack.host.workerPid);
     for (let backup = 0; backup < 2; backup++) {
-      await end((await api.post<{ runId: string }>("vms/bench/backups", {})).runId);
+      const { runId } = await api.post<{ runId: string }>("vms/bench/backups", {});
+      await end(runId).catch((error: unknown) => {
+        backups.stop();
+        throw error;
+      });
     }
     const backupPeak = backups.stop();
     const restores = watchPeak(() => stack.host.workerPid);
@@ -68,7 +72,7 @@ async function peakMemory(sizeBytes: number): Promise<Peaks> {
       const body = { target: { kind: "container", url: `${endpoint}/restored-${name}` } };
       await end((await api.post<{ runId: string }>("vms/bench/restores", body)).runId);
     });
-    await Promise.all(runs);
+    await Promise.all(runs).finally(() => restores.stop());
     return { backups: backupPeak, restores: restores.stop() };
   } finally {
     await stack.stop();
