@@ -1,6 +1,8 @@
-import { parseDiskName, parsePointId, parseVmName } from "../../shared/core/ids.ts";
+import { FarsideError } from "../../shared/core/errors.ts";
+import { parseVmName } from "../../shared/core/ids.ts";
 import { runViewSchema } from "../../shared/wire/http/run.ts";
 import { Api } from "../api.ts";
+import { restoreChoice } from "../choose-point.ts";
 import { exitCodeOf, followRun, showRunView } from "../run-view.ts";
 import type { Verb } from "../verb.ts";
 import type { RestoreFlags } from "./restore.ts";
@@ -13,11 +15,19 @@ export async function restoreToContainer(
   flags: RestoreFlags,
 ): Promise<number> {
   const vm = parseVmName(vmText);
-  const { point = "latest", at, disk } = flags;
+  const { point, disks } = restoreChoice(flags);
+  if (disks?.some((disk) => disk.pointId !== undefined) === true) {
+    throw new FarsideError(
+      "bad-input",
+      "--disk NAME@POINT belongs to --to-file: leave the point out, or give --point.",
+    );
+  }
   const body = {
     target: { kind: "container", url },
-    ...(at === undefined ? { restorePointId: point === "latest" ? point : parsePointId(point) } : { at }),
-    ...(disk === undefined ? {} : { disks: disk.map(parseDiskName) }),
+    ...(point.kind === "at"
+      ? { at: point.at }
+      : { restorePointId: point.kind === "point" ? point.pointId : point.kind }),
+    ...(disks === undefined ? {} : { disks: disks.map((disk) => disk.name) }),
     ...(flags.acceptUsnRollbackRisk === undefined ? {} : { acceptUsnRollbackRisk: true }),
   };
   const api = new Api(verb);

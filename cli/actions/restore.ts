@@ -1,17 +1,13 @@
 import { FarsideError } from "../../shared/core/errors.ts";
+import type { ChoiceFlags } from "../choose-point.ts";
 import type { Verb } from "../verb.ts";
 import { restoreToContainer } from "./restore-to-container.ts";
 import { restoreToFiles } from "./restore-to-files.ts";
 
-export interface RestoreFlags {
-  readonly point?: string;
-  /** RFC 3339, UTC. */
-  readonly at?: string;
-  readonly disk?: readonly string[];
+export interface RestoreFlags extends ChoiceFlags {
   readonly toFile?: string;
   readonly format?: "raw" | "vhd";
   readonly toContainer?: string;
-  readonly acceptUsnRollbackRisk?: true;
   readonly wait?: true;
 }
 
@@ -19,9 +15,6 @@ export async function restore(verb: Verb, vm: string, flags: RestoreFlags): Prom
   const { toFile, toContainer } = flags;
   if ((toFile === undefined) === (toContainer === undefined)) {
     throw new FarsideError("bad-input", "Say where to restore to: give either --to-file or --to-container.");
-  }
-  if (flags.point !== undefined && flags.at !== undefined) {
-    throw new FarsideError("bad-input", "Say which restore point: give either --point or --at, not both.");
   }
   if (toContainer !== undefined) {
     if (flags.format !== undefined) throw new FarsideError("bad-input", "--format belongs to --to-file: leave it out.");

@@ -5,14 +5,14 @@
  */
 import { FarsideError } from "../core/errors.ts";
 import type { DiskName } from "../core/ids.ts";
-import { parseRunId, quote } from "../core/ids.ts";
+import { parseRunId } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
 import type { RestoreDisk, RestoreRun } from "../core/run.ts";
 import { timestamp } from "../core/timestamp.ts";
 import { ulid } from "../core/ulid.ts";
-import type { Manifest, ManifestDisk } from "../core/vault/manifest.ts";
 import type { Context } from "./context.ts";
-import { choosePoint, type PointChoice } from "./restore/choose-point.ts";
+import type { PointChoice } from "./restore/choose-point.ts";
+import { chooseRestore } from "./restore/choose-restore.ts";
 import { idempotentRun } from "./run/idempotent-run.ts";
 import { recordEvent } from "./run/record-event.ts";
 import { findVm } from "./vault/find-vm.ts";
@@ -38,7 +38,7 @@ export interface RestoreRequested {
 }
 
 /**
- * Throws `not-found` for an unknown VM, point or disk, `target-exists` for a taken target, `refused` for a point with the
+ * Throws `not-found` for an unknown VM, point or disk, `bad-input` for a disk named twice, `target-exists` for a taken target, `refused` for a point with the
  * risk of USN rollback that was not accepted. Nothing has been made then.
  */
 export async function requestRestore(
@@ -52,11 +52,15 @@ export async function requestRestore(
   const before = await idempotentRun(context, request, undefined, signal);
   if (before?.run?.kind === "restore") return repeat(context, before.run, signal);
 
-  const manifest = await choosePoint(vault, vmId, input.point, signal);
-  checkUsnRollback(manifest, input.acceptUsnRollbackRisk ?? false);
-  const chosen = chooseDisks(manifest, input.disks);
+  const choice = {
+    point: input.point,
+    ...(input.disks === undefined ? {} : { disks: input.disks.map((name) => ({ name })) }),
+    acceptMixedPoints: false,
+    acceptUsnRollbackRisk: input.acceptUsnRollbackRisk ?? false,
+  };
+  const { manifest, disks: chosen } = await chooseRestore(vault, vmId, choice, signal);
   const fresh = before?.runId ?? parseRunId(ulid(context.clock.now(), context.random.bytes(10)));
-  const disks = chosen.map(({ name, sizeBytes }): RestoreDisk => {
+  const disks = chosen.map(({ disk: { name, sizeBytes } }): RestoreDisk => {
     return { name, sizeBytes, url: context.target.locate(input.targetUrl, name), restoredBytes: 0 };
   });
   await refuseTaken(context, disks, fresh, signal);
@@ -85,25 +89,6 @@ export async function requestRestore(
 async function repeat(context: Context, run: RestoreRun, signal: AbortSignal): Promise<RestoreRequested> {
   if (run.state === "queued") await context.tasks.send({ kind: "start-restore", runId: run.runId }, 0, signal);
   return { kind: "repeated", run };
-}
-
-function checkUsnRollback(manifest: Manifest, accepted: boolean): void {
-  if (!manifest.safety.usnRollbackRisk || accepted) return;
-  const { pointId, vmId, safety } = manifest;
-  const note = safety.note ?? "Restoring it can cause USN rollback.";
-  const message = `The restore point ${pointId} of VM ${vmId} is marked: ${note} Choose another one, or accept the risk.`;
-  throw new FarsideError("refused", message, { details: { vmId, pointId, risk: "usn-rollback" } });
-}
-
-function chooseDisks(manifest: Manifest, names: readonly DiskName[] | undefined): readonly ManifestDisk[] {
-  if (names === undefined) return manifest.disks;
-  return Array.from(new Set(names), (name) => {
-    const disk = manifest.disks.find((one) => one.name === name);
-    if (disk !== undefined) return disk;
-    const known = manifest.disks.map((one) => one.name);
-    const message = `The restore point ${manifest.pointId} has no disk ${quote(name)}; it has ${known.join(", ")}.`;
-    throw new FarsideError("not-found", message, { details: { disk: name, disks: known } });
-  });
 }
 
 async function refuseTaken(

@@ -73,7 +73,7 @@ describe("A restore", () => {
 
   test("of one disk makes that disk only", async () => {
     const world = await twoPoints();
-    await ask(world, { disks: [parseDiskName("data"), parseDiskName("data")] });
+    await ask(world, { disks: [parseDiskName("data")] });
     await world.settle();
     expect(world.target.finished(`${targetUrl}/data.vhd`)).toBeDefined();
     expect(world.target.finished(`${targetUrl}/os.vhd`)).toBeUndefined();
@@ -89,6 +89,7 @@ describe("A restore", () => {
       [{ point: { kind: "point", pointId: none } }, "not-found"],
       [{ point: { kind: "at", at: addMs(first?.snapshotAt ?? timestamp(0), -1) } }, "not-found"],
       [{ disks: [parseDiskName("tape")] }, "not-found"],
+      [{ disks: [parseDiskName("data"), parseDiskName("data")] }, "bad-input"],
       [{ targetUrl: "https://elsewhere.example/x" }, "bad-input"],
       [{}, "target-exists"],
     ];
