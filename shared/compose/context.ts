@@ -1,5 +1,6 @@
 /** Config → the context that every operation works with. Touches no network. */
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
+import { PageBlobReverter } from "../adapters/azure/page-blob-reverter.ts";
 import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
 import type { StorageConnection } from "../adapters/azure/storage-connection.ts";
 import { PageBlobSource } from "../adapters/azure/page-blob-source.ts";
@@ -22,6 +23,7 @@ export async function createContext(config: Config): Promise<Context> {
   const connection = await stateConnection(config.state);
   const accounts = await openAccounts(config.accounts);
   const pageBlobs = new PageBlobSource(accounts);
+  const reverter = new PageBlobReverter(accounts);
   return {
     clock,
     random,
@@ -33,6 +35,7 @@ export async function createContext(config: Config): Promise<Context> {
     source: () => pageBlobs,
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
+    reverter: () => reverter,
     vault: createVaultOpener(config, random),
     limits: config.limits,
     transfer: createTransfer(config.limits.chunksAtOnce),

@@ -5,9 +5,12 @@
 import type { RunId } from "../core/ids.ts";
 import { FarsideError } from "../core/errors.ts";
 import type { RestoreIn } from "../core/run-transitions.ts";
-import type { Run } from "../core/run.ts";
+import type { RestoreDisk, Run } from "../core/run.ts";
+import type { ObjectId } from "../core/vault/manifest.ts";
 import type { RestorePlan } from "../wire/work/work-blob.ts";
 import type { Context } from "./context.ts";
+import { revertStretch, stretches } from "./restore/revert-chunk.ts";
+import { reverterOf } from "./restore/revert-disks.ts";
 import { restorePlanPath, restoreProgressPath, restoreResultPath, restoreResultPrefix } from "./restore/work-paths.ts";
 import { changeRun } from "./run/change-run.ts";
 import { cancelledByRequest, endingOnFinalErrors, endRun } from "./run/end-run.ts";
@@ -100,7 +103,7 @@ async function writeWindow(
   signal: AbortSignal,
 ): Promise<Written> {
   const { runId } = run;
-  const { clock, limits, target, transfer } = context;
+  const { clock, limits } = context;
   const disk = run.disks[at.disk];
   if (disk === undefined)
     throw new FarsideError("internal", `The plan of restore ${runId} names a disk that it does not have.`);
@@ -110,20 +113,11 @@ async function writeWindow(
   let writtenBytes = before?.writtenBytes ?? 0;
   const deadline = clock.monotonic() + limits.stepBudgetMs;
   let lookedAt = clock.monotonic();
-  const index = await readDiskIndex(vault, { index: at.index, sizeBytes: disk.sizeBytes }, signal);
-  const plans = planDisk(vault, index, { fromByte, toByte: at.toByte }, signal);
-  // A place is held from before the chunk is read until it is written: over all windows of the process there are only so many.
-  const write = async (plan: PiecePlan, aborted: AbortSignal): Promise<PiecePlan> => {
-    if (plan.kind === "zero") return plan;
-    await transfer.places.take(1, async () => {
-      aborted.throwIfAborted();
-      const piece = await fetchPiece(vault, index, plan, aborted);
-      if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
-    });
-    return plan;
-  };
-  for await (const piece of mapOrdered(plans, limits.chunksAtOnce, write, signal)) {
-    if (piece.kind === "chunk") writtenBytes += piece.length;
+  const open = { index: at.index, disk, range: { fromByte, toByte: at.toByte } };
+  const work = run.target.kind === "revert" ? revertWork : restoreWork;
+  const { pieces, write } = await work(context, vault, run, open, signal);
+  for await (const piece of mapOrdered(pieces, limits.chunksAtOnce, write, signal)) {
+    writtenBytes += piece.writtenBytes;
     const doneToByte = piece.offset + piece.length;
     if (doneToByte < at.toByte && clock.monotonic() > deadline) {
       await putWork(vault, runId, "restoreResult", path, { doneToByte, writtenBytes }, signal);
@@ -137,6 +131,73 @@ async function writeWindow(
     }
   }
   return { kind: "finished", writtenBytes };
+}
+
+/** A window's work: its stretches in order, and what is done with each. */
+interface WindowWork {
+  readonly pieces: AsyncIterable<PiecePlan>;
+  readonly write: (piece: PiecePlan, signal: AbortSignal) => Promise<PiecePlan & { readonly writtenBytes: number }>;
+}
+
+interface WindowOfDisk {
+  readonly index: ObjectId;
+  readonly disk: RestoreDisk;
+  readonly range: { readonly fromByte: number; readonly toByte: number };
+}
+
+/** Into an empty target: zeros need no write. */
+async function restoreWork(
+  { target, transfer }: Context,
+  vault: OpenVault,
+  { runId }: RestoreIn<"copying">,
+  { index: id, disk, range }: WindowOfDisk,
+  signal: AbortSignal,
+): Promise<WindowWork> {
+  const index = await readDiskIndex(vault, { index: id, sizeBytes: disk.sizeBytes }, signal);
+  return {
+    pieces: planDisk(vault, index, range, signal),
+    write: async (plan, aborted) => {
+      if (plan.kind === "zero") return { ...plan, writtenBytes: 0 };
+      // A place is held from before the chunk is read until it is written: over all windows of the process there are only so many.
+      return transfer.places.take(1, async () => {
+        aborted.throwIfAborted();
+        const piece = await fetchPiece(vault, index, plan, aborted);
+        if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
+        return { ...plan, writtenBytes: plan.length };
+      });
+    },
+  };
+}
+
+/** Into the VM's own disk: only what differs. */
+async function revertWork(
+  context: Context,
+  vault: OpenVault,
+  run: RestoreIn<"copying">,
+  { index: id, disk, range }: WindowOfDisk,
+  signal: AbortSignal,
+): Promise<WindowWork> {
+  const before = run.safety?.find((one) => one.disk === disk.name)?.reference;
+  if (before === undefined) throw new FarsideError("internal", `Revert ${run.runId} writes without a safety snapshot.`);
+  const index = await readDiskIndex(vault, { index: id, sizeBytes: disk.sizeBytes }, signal);
+  const revert = {
+    vault,
+    index,
+    source: context.source("page-blob"),
+    reverter: reverterOf(context, "page-blob"),
+    disk,
+    runId: run.runId,
+    before,
+  };
+  return {
+    pieces: stretches(revert, planDisk(vault, index, range, signal), signal),
+    // Two places: what the disk has, and what it shall have.
+    write: async (plan, aborted) =>
+      context.transfer.places.take(2, async () => {
+        aborted.throwIfAborted();
+        return { ...plan, writtenBytes: await revertStretch(revert, plan, aborted) };
+      }),
+  };
 }
 
 function isRestoring(run: Run): run is RestoreIn<"copying"> {

@@ -40,6 +40,12 @@ export class MemoryDiskTarget implements RunTarget {
     return target?.finished === true ? target.image : undefined;
   }
 
+  /** The run whose finished disk stands there. */
+  finishedBy(url: string): RunId | undefined {
+    const target = this.#targets.get(url);
+    return target?.finished === true ? target.runId : undefined;
+  }
+
   /** URLs of targets that somebody began and did not finish. */
   unfinished(): readonly string[] {
     return [...this.#targets].filter(([, target]) => !target.finished).map(([url]) => url);
