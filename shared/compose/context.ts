@@ -21,7 +21,7 @@ export async function createContext(config: Config): Promise<Context> {
   const clock = systemClock();
   const random = systemRandom();
   const connection = await stateConnection(config.state);
-  const accounts = await openAccounts(config.accounts);
+  const accounts = await openAccounts(config.accounts, usesIdentity(config) ? "by-identity" : undefined);
   const pageBlobs = new PageBlobSource(accounts);
   const reverter = new PageBlobReverter(accounts);
   return {
@@ -41,6 +41,11 @@ export async function createContext(config: Config): Promise<Context> {
     transfer: createTransfer(config.limits.chunksAtOnce),
     tool: { name: "farside", version: farsideVersion },
   };
+}
+
+/** An app that has keys only is not given an identity behind its owner's back. */
+function usesIdentity({ state, accounts }: Config): boolean {
+  return state.kind === "identity" || accounts.some((account) => account.connectionString === undefined);
 }
 
 async function stateConnection(state: StateAccess): Promise<StorageConnection> {

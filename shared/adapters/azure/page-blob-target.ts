@@ -133,6 +133,14 @@ export class PageBlobTarget implements RunTarget {
       } catch (error) {
         if (isAnswer(error, "ConditionNotMet", "BlobNotFound")) return false;
         if (isAnswer(error, "LeaseIdMissing")) throw inUse(disk, "refused");
+        // As a premium account may answer.
+        if (isAnswer(error, "SnapshotsPresent")) {
+          throw new FarsideError(
+            "refused",
+            `${disk.url} has snapshots, and its account does not let a blob with snapshots be replaced: restore to another container.`,
+            { details: { url: disk.url } },
+          );
+        }
         throw error;
       }
     });

@@ -20,7 +20,7 @@ export class MemoryDiskTarget implements RunTarget {
   readonly inUse = new Set<string>();
 
   /** Puts somebody else's disk there. */
-  occupy(url: string, sizeBytes: number, content = new Uint8Array()): void {
+  occupy(url: string, sizeBytes: number, content: Uint8Array = new Uint8Array()): void {
     this.#targets.set(url, { runId: undefined, image: written(emptyImage(sizeBytes), 0, content), finished: true });
   }
 
