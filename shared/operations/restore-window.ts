@@ -23,6 +23,11 @@ import { listWorkBlobs } from "./vault/work-blobs.ts";
 import { createWork, putWork, readWork } from "./work.ts";
 
 const lookAgainMs = 10_000;
+/**
+ * Of the process's places, of which there are only so many over all windows: held from before a chunk is read until it is written. It is
+ * in memory as it is stored, decrypted, and plain; in a revert, beside what the disk has. Measured by bench/figures/memory.ts.
+ */
+const placesOfChunk = 3;
 
 export async function restoreWindow(
   context: Context,
@@ -158,8 +163,7 @@ async function restoreWork(
     pieces: planDisk(vault, index, range, signal),
     write: async (plan, aborted) => {
       if (plan.kind === "zero") return { ...plan, writtenBytes: 0 };
-      // A place is held from before the chunk is read until it is written: over all windows of the process there are only so many.
-      return transfer.places.take(1, async () => {
+      return transfer.places.take(placesOfChunk, async () => {
         aborted.throwIfAborted();
         const piece = await fetchPiece(vault, index, plan, aborted);
         if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
@@ -191,9 +195,8 @@ async function revertWork(
   };
   return {
     pieces: stretches(revert, planDisk(vault, index, range, signal), signal),
-    // Two places: what the disk has, and what it shall have.
     write: async (plan, aborted) =>
-      context.transfer.places.take(2, async () => {
+      context.transfer.places.take(placesOfChunk, async () => {
         aborted.throwIfAborted();
         return { ...plan, writtenBytes: await revertStretch(revert, plan, aborted) };
       }),
