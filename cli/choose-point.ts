@@ -1,68 +1,43 @@
-/** Finds a VM and one of its restore points in the vault. */
+/** Reads what people say about the restore point and the disks that they mean. */
 import { FarsideError } from "../shared/core/errors.ts";
-import type { VmId } from "../shared/core/ids.ts";
-import { parsePointId, quote } from "../shared/core/ids.ts";
-import type { Manifest } from "../shared/core/vault/manifest.ts";
-import { newestRestorePoint, readManifest, readRestorePoints } from "../shared/operations/vault/list-restore-points.ts";
-import type { OpenVault } from "../shared/operations/vault/open-vault.ts";
+import { parseDiskName, parsePointId } from "../shared/core/ids.ts";
+import { timestamp } from "../shared/core/timestamp.ts";
+import type { PointChoice } from "../shared/operations/restore/choose-point.ts";
+import type { DiskChoice, RestoreChoice } from "../shared/operations/restore/choose-restore.ts";
 
-export interface PointFlags {
+interface PointFlags {
   readonly point?: string;
   /** RFC 3339, UTC. */
   readonly at?: string;
 }
 
-/** Throws `not-found`, `bad-input`, and `vault-corrupt` for a point whose manifest is damaged. */
-export async function choosePoint(
-  vault: OpenVault,
-  vm: { readonly name: string; readonly vmId: VmId },
-  flags: PointFlags,
-  signal: AbortSignal,
-): Promise<Manifest> {
+export interface ChoiceFlags extends PointFlags {
+  readonly disk?: readonly string[];
+  readonly acceptMixedPoints?: true;
+  readonly acceptUsnRollbackRisk?: true;
+}
+
+/** Throws `bad-input` for an id that is none. */
+export function pointChoice({ point = "latest", at }: PointFlags): PointChoice {
+  if (at !== undefined) return { kind: "at", at: timestamp(Date.parse(at)) };
+  return point === "latest" ? { kind: "latest" } : { kind: "point", pointId: parsePointId(point) };
+}
+
+export function restoreChoice(flags: ChoiceFlags): RestoreChoice {
   if (flags.point !== undefined && flags.at !== undefined) {
-    throw new FarsideError("bad-input", "Give either --point or --at, not both.");
+    throw new FarsideError("bad-input", "Say which restore point: give either --point or --at, not both.");
   }
-  if (flags.at !== undefined) return pointAt(vault, vm, flags.at, signal);
-  if (flags.point !== undefined && flags.point !== "latest") return pointById(vault, vm, flags.point, signal);
-  const newest = await newestRestorePoint(vault, vm.vmId, signal);
-  if (newest !== undefined) return newest.manifest;
-  throw new FarsideError(
-    "not-found",
-    `The VM ${quote(vm.name)} has no restore point that counts: see "farside point list ${vm.name}".`,
-  );
+  return {
+    point: pointChoice(flags),
+    ...(flags.disk === undefined ? {} : { disks: flags.disk.map(diskChoice) }),
+    acceptMixedPoints: flags.acceptMixedPoints === true,
+    acceptUsnRollbackRisk: flags.acceptUsnRollbackRisk === true,
+  };
 }
 
-async function pointById(
-  vault: OpenVault,
-  vm: { readonly name: string; readonly vmId: VmId },
-  text: string,
-  signal: AbortSignal,
-): Promise<Manifest> {
-  const pointId = parsePointId(text);
-  const found = await readManifest(vault, vm.vmId, pointId, signal);
-  if (found.kind === "standing") return found.manifest;
-  const why = found.kind === "void" ? "came too late to count" : "is not there";
-  throw new FarsideError(
-    "not-found",
-    `The restore point ${pointId} of the VM ${quote(vm.name)} ${why}: see "farside point list ${vm.name}".`,
-    { details: { vm: vm.name, restorePointId: pointId } },
-  );
-}
-
-async function pointAt(
-  vault: OpenVault,
-  vm: { readonly name: string; readonly vmId: VmId },
-  at: string,
-  signal: AbortSignal,
-): Promise<Manifest> {
-  const limit = Date.parse(at);
-  let chosen: Manifest | undefined;
-  for await (const point of readRestorePoints(vault, vm.vmId, signal)) {
-    if (point.kind !== "standing" || point.tombstonedAt !== undefined) continue;
-    if (Date.parse(point.manifest.snapshotAt) <= limit) chosen = point.manifest;
-  }
-  if (chosen !== undefined) return chosen;
-  throw new FarsideError("not-found", `The VM ${quote(vm.name)} has no restore point at or before ${at}.`, {
-    details: { vm: vm.name, at },
-  });
+/** "NAME" or "NAME@POINT": no name of a disk holds an "@". */
+function diskChoice(text: string): DiskChoice {
+  const at = text.indexOf("@");
+  if (at < 0) return { name: parseDiskName(text) };
+  return { name: parseDiskName(text.slice(0, at)), pointId: parsePointId(text.slice(at + 1)) };
 }

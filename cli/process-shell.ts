@@ -1,4 +1,5 @@
 /** The shell of this process: its streams, its environment, and Ctrl-C. */
+import { createInterface } from "node:readline/promises";
 import { FarsideError } from "../shared/core/errors.ts";
 import type { Shell } from "./shell.ts";
 
@@ -21,8 +22,24 @@ export function processShell(): Shell {
     err: (text) => void process.stderr.write(text),
     errIsTerminal: process.stderr.isTTY,
     signal: interrupted.signal,
-    ...(canAsk ? { askSecret: askOnTerminal } : {}),
+    ...(canAsk ? { askSecret: askOnTerminal, ask: (question: string) => askLine(question, interrupted.signal) } : {}),
   };
+}
+
+async function askLine(question: string, signal: AbortSignal): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const stopped = new AbortController();
+  // While it reads, the terminal tells it of Ctrl-C and of its end, and not the process.
+  terminal.once("SIGINT", () => stopped.abort());
+  terminal.once("close", () => stopped.abort());
+  try {
+    return await terminal.question(question, { signal: AbortSignal.any([signal, stopped.signal]) });
+  } catch {
+    // Ctrl-C, or the terminal is gone.
+    throw new FarsideError("interrupted", "Interrupted.");
+  } finally {
+    terminal.close();
+  }
 }
 
 const enter = new Set(["\r", "\n", "\u0004"]);

@@ -58,7 +58,7 @@ export function showRunView(verb: Verb, raw: unknown, run: RunView): void {
     ["slot", run.slot === undefined ? undefined : formatTime(run.slot)],
     ["consistency", consistencyText(run)],
     ["restore point", run.restorePointId],
-    ["target", run.target?.url],
+    ["target", run.target?.kind === "revert" ? "the VM's own disks" : run.target?.url],
     [
       "progress",
       run.progress === undefined ? undefined : `${run.progress.windowsDone} of ${run.progress.windows} windows`,
@@ -69,6 +69,7 @@ export function showRunView(verb: Verb, raw: unknown, run: RunView): void {
     ["cancel asked", run.cancelRequestedAt === undefined ? undefined : formatTime(run.cancelRequestedAt)],
   ]);
   if (run.disks.length > 0) output.table(run.disks, run.kind === "backup" ? backupColumns : restoreColumns);
+  if (run.safety !== undefined) showSafety(verb, run.safety);
   if (run.events !== undefined && run.events.length > 0) {
     output.table(run.events, [
       { title: "at", value: (event) => formatTime(event.at) },
@@ -76,6 +77,16 @@ export function showRunView(verb: Verb, raw: unknown, run: RunView): void {
       { title: "what", value: (event) => event.message },
     ]);
   }
+}
+
+/** What the disks held before a revert, and how to go back to it. */
+function showSafety({ output }: Verb, safety: NonNullable<RunView["safety"]>): void {
+  output.table(safety, [
+    { title: "disk", value: (one) => one.disk },
+    { title: "safety snapshot (kept until you remove it)", value: (one) => one.snapshot },
+  ]);
+  output.line("To go back to the state before this revert, with the VM stopped:");
+  for (const { wayBack } of safety) output.line(`  ${wayBack}`);
 }
 
 /** The achieved consistency in words, with the skew where it means something. */
@@ -114,5 +125,6 @@ const restoreColumns = [
   { title: "disk", value: (disk: Disk) => disk.name },
   { title: "size", value: (disk: Disk) => bytes(disk.sizeBytes), align: "right" },
   { title: "restored", value: (disk: Disk) => bytes(disk.restoredBytes), align: "right" },
+  { title: "written", value: (disk: Disk) => bytes(disk.writtenBytes), align: "right" },
   { title: "url", value: (disk: Disk) => disk.url ?? "-" },
 ] as const;

@@ -7,6 +7,8 @@ export interface Shell {
   readonly errIsTerminal: boolean;
   /** Asks without showing what is typed; absent where nobody can be asked. */
   readonly askSecret?: (question: string) => Promise<string>;
+  /** Asks for a line; absent where nobody can be asked. */
+  readonly ask?: (question: string) => Promise<string>;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
 }

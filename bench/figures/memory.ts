@@ -1,10 +1,12 @@
 /**
  * Peak memory of the process that copies: the functions host's worker, with four windows of one disk at once in it, for a sparse
- * disk of 1 TiB and one of 1 GiB with the same 256 MiB of data; a full backup and an incremental one that compares every chunk.
+ * disk of 1 TiB and one of 1 GiB with the same 256 MiB of data; a full backup and an incremental one that compares every chunk; then,
+ * in the same worker, two restores of that disk at once, so that four windows of restores are in it as well.
  * Not measured: other sources than page blobs; other chunk sizes than 1 MiB.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { BlobServiceClient } from "@azure/storage-blob";
 import { DemoApi } from "../../local/demo/api.ts";
 import { startStack } from "../../local/stack/stack.ts";
 import type { Figure } from "../support/figure.ts";
@@ -16,46 +18,73 @@ const dataBytes = 256 * mib;
 const windowBytes = 32 * mib;
 const sampleMs = 50;
 
+/** In bytes. */
+interface Peaks {
+  readonly backups: number;
+  readonly restores: number;
+}
+
 export async function memory(): Promise<Figure[]> {
   const small = await peakMemory(1024 * mib);
   const large = await peakMemory(1024 * 1024 * mib);
   const text = (bytes: number): string => `${(bytes / mib).toFixed(0)} MiB`;
+  const figure = (what: string, bytes: number, than: number): Figure => ({
+    name: `peak memory of the worker, ${what}`,
+    value: bytes === than ? text(bytes) : `${text(bytes)} (${(bytes / than).toFixed(2)} × the 1 GiB disk)`,
+    target: "< 300 MiB",
+    met: bytes < limitBytes,
+  });
   return [
-    { name: "peak memory of the worker, 1 GiB disk", value: text(small), target: "< 300 MiB", met: small < limitBytes },
-    {
-      name: "peak memory of the worker, 1 TiB sparse disk",
-      value: `${text(large)} (${(large / small).toFixed(2)} × the 1 GiB disk)`,
-      target: "< 300 MiB",
-      met: large < limitBytes,
-    },
+    figure("1 GiB disk", small.backups, small.backups),
+    figure("1 TiB sparse disk", large.backups, small.backups),
+    figure("restores of a 1 GiB disk after its backups", small.restores, small.restores),
+    figure("restores of a 1 TiB sparse disk after its backups", large.restores, small.restores),
   ];
 }
 
-async function peakMemory(sizeBytes: number): Promise<number> {
+async function peakMemory(sizeBytes: number): Promise<Peaks> {
   const stack = await startStack({ log: () => undefined, settings: { FARSIDE_WINDOW_BYTES: String(windowBytes) } });
   const api = new DemoApi(stack, new AbortController().signal);
+  const end = async (runId: string): Promise<void> => {
+    const run = await api.finished(runId);
+    if (run.state !== "succeeded") throw new Error(`The run ${run.state}: ${run.error?.message ?? ""}`);
+  };
   try {
-    const disk = await makeDisk(stack.file.regions.source.connectionString, "disk", sizeBytes, dataBytes);
+    const { source, vault } = stack.file.regions;
+    const disk = await makeDisk(source.connectionString, "disk", sizeBytes, dataBytes);
     await api.put("policies/bench", { retention: { keepLast: 3 }, consistency: { wanted: "crash" } });
     await api.put("vms/bench", {
       policy: "bench",
       source: { kind: "page-blob", disks: [{ name: "disk", url: disk.url }] },
     });
-    const watch = watchPeak(() => stack.host.workerPid);
+    const backups = watchPeak(() => stack.host.workerPid);
     for (let backup = 0; backup < 2; backup++) {
       const { runId } = await api.post<{ runId: string }>("vms/bench/backups", {});
-      const run = await api.finished(runId);
-      if (run.state !== "succeeded") throw new Error(`The backup ${run.state}: ${run.error?.message ?? ""}`);
+      await end(runId).catch((error: unknown) => {
+        backups.stop();
+        throw error;
+      });
     }
-    return watch.stop();
+    const backupPeak = backups.stop();
+    const restores = watchPeak(() => stack.host.workerPid);
+    const endpoint = BlobServiceClient.fromConnectionString(vault.connectionString).url.replace(/\/$/, "");
+    const runs = ["one", "two"].map(async (name) => {
+      const body = { target: { kind: "container", url: `${endpoint}/restored-${name}` } };
+      await end((await api.post<{ runId: string }>("vms/bench/restores", body)).runId);
+    });
+    await Promise.all(runs).finally(() => restores.stop());
+    return { backups: backupPeak, restores: restores.stop() };
   } finally {
     await stack.stop();
   }
 }
 
-/** The kernel's own high-water mark where it keeps one, else the largest sample. */
+/** The kernel's own high-water mark from here on where it keeps one, else the largest sample. */
 function watchPeak(pidOf: () => number | undefined): { stop(): number } {
   let peak = 0;
+  const first = pidOf();
+  // 5 resets the mark (proc_pid_clear_refs(5)); what stays resident stays counted.
+  if (process.platform === "linux" && first !== undefined) writeFileSync(`/proc/${first}/clear_refs`, "5");
   const sample = (): void => {
     const pid = pidOf();
     if (pid !== undefined) peak = Math.max(peak, residentBytes(pid));

@@ -1,12 +1,13 @@
 import { restorePointOf } from "../../shared/core/restore-point.ts";
 import type { Defect } from "../../shared/core/vault/corrupt.ts";
 import type { Manifest } from "../../shared/core/vault/manifest.ts";
+import { choosePoint } from "../../shared/operations/restore/choose-point.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import type { RestorePoint } from "../../shared/operations/vault/list-restore-points.ts";
 import { readRestorePoints } from "../../shared/operations/vault/list-restore-points.ts";
 import type { RestorePointView } from "../../shared/wire/http/restore-point.ts";
 import { restorePointView } from "../../shared/wire/http/restore-point.ts";
-import { choosePoint } from "../choose-point.ts";
+import { pointChoice } from "../choose-point.ts";
 import { formatBytes, formatTime } from "../format.ts";
 import { consistencyText } from "../run-view.ts";
 import { withVault } from "../vault.ts";
@@ -61,7 +62,7 @@ function listedOf(point: RestorePoint): Listed {
 export async function showPoint(verb: Verb, vm: string, id: string): Promise<void> {
   await withVault(verb, async (vault) => {
     const vmId = await findVm(vault, vm, verb.signal);
-    const view = viewOf(await choosePoint(vault, { name: vm, vmId }, { point: id }, verb.signal));
+    const view = viewOf(await choosePoint(vault, vmId, pointChoice({ point: id }), verb.signal));
     verb.output.thing(view, [
       ["restore point", view.restorePointId],
       ["VM", view.vm],

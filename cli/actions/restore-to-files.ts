@@ -3,13 +3,14 @@ import { resolve } from "node:path";
 import { fileTarget } from "../../shared/compose/disk-image.ts";
 import { systemClock, systemRandom } from "../../shared/compose/system.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
-import { parseDiskName, parseRunId, quote } from "../../shared/core/ids.ts";
+import { parseRunId } from "../../shared/core/ids.ts";
 import { ulid } from "../../shared/core/ulid.ts";
-import type { Manifest, ManifestDisk } from "../../shared/core/vault/manifest.ts";
 import { restoreDisks } from "../../shared/operations/manage/restore-disks.ts";
+import type { ChosenRestore } from "../../shared/operations/restore/choose-restore.ts";
+import { chooseRestore } from "../../shared/operations/restore/choose-restore.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import type { OpenVault } from "../../shared/operations/vault/open-vault.ts";
-import { choosePoint } from "../choose-point.ts";
+import { restoreChoice } from "../choose-point.ts";
 import { formatBytes, formatTime } from "../format.ts";
 import { Progress } from "../progress.ts";
 import { withVault } from "../vault.ts";
@@ -18,14 +19,12 @@ import type { RestoreFlags } from "./restore.ts";
 
 /** From the vault alone: neither the service nor its tables nor the source region are needed. */
 export async function restoreToFiles(verb: Verb, vm: string, folder: string, flags: RestoreFlags): Promise<void> {
-  const names = flags.disk?.map(parseDiskName);
+  const choice = restoreChoice(flags);
   refuseFile(resolve(verb.shell.cwd, folder));
   await withVault(verb, async (vault) => {
     const vmId = await findVm(vault, vm, verb.signal);
-    const manifest = await choosePoint(vault, { name: vm, vmId }, flags, verb.signal);
-    refuseRisk(manifest, flags);
-    const disks = chooseDisks(manifest, names);
-    await restoreChosen(verb, vault, manifest, disks, resolve(verb.shell.cwd, folder), flags.format ?? "raw");
+    const chosen = await chooseRestore(vault, vmId, choice, verb.signal);
+    await restoreChosen(verb, vault, chosen, resolve(verb.shell.cwd, folder), flags.format ?? "raw");
   });
 }
 
@@ -40,20 +39,18 @@ function refuseFile(folder: string): void {
 async function restoreChosen(
   verb: Verb,
   vault: OpenVault,
-  manifest: Manifest,
-  disks: readonly ManifestDisk[],
+  { manifest, disks }: ChosenRestore,
   folder: string,
   format: "raw" | "vhd",
 ): Promise<void> {
   const target = fileTarget(format);
-  const total = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
+  const total = disks.reduce((sum, { disk }) => sum + disk.sizeBytes, 0);
   const progress = new Progress(verb.output, `${manifest.vmName} ${manifest.pointId}`, total);
   try {
     const restored = await restoreDisks(
       vault,
       target,
       {
-        manifest,
         disks,
         urlOf: (disk) => target.locate(folder, disk),
         runId: parseRunId(ulid(systemClock().now(), systemRandom().bytes(10))),
@@ -86,28 +83,4 @@ async function restoreChosen(
   } finally {
     progress.end();
   }
-}
-
-function chooseDisks(manifest: Manifest, names: readonly string[] | undefined): readonly ManifestDisk[] {
-  if (names === undefined) return manifest.disks;
-  return [...new Set(names)].map((name) => {
-    const disk = manifest.disks.find((one) => one.name === name);
-    if (disk !== undefined) return disk;
-    const known = manifest.disks.map((one) => one.name).join(", ");
-    throw new FarsideError(
-      "not-found",
-      `The restore point ${manifest.pointId} has no disk ${quote(name)}: it has ${known}.`,
-      { details: { disk: name, restorePointId: manifest.pointId } },
-    );
-  });
-}
-
-/** The same gate as the service's: a domain controller must not come back from such a point by accident. */
-function refuseRisk({ pointId, safety }: Manifest, flags: RestoreFlags): void {
-  if (!safety.usnRollbackRisk || flags.acceptUsnRollbackRisk === true) return;
-  throw new FarsideError(
-    "refused",
-    `The restore point ${pointId} carries the risk of USN rollback for its domain controller${safety.note === undefined ? "" : ` (${safety.note})`}: give --accept-usn-rollback-risk to restore it all the same.`,
-    { details: { restorePointId: pointId } },
-  );
 }

@@ -1,8 +1,10 @@
 import { FarsideError } from "../../shared/core/errors.ts";
+import type { RestoreTarget } from "../../shared/core/run.ts";
 import { timestamp } from "../../shared/core/timestamp.ts";
 import { getRestorePoint, listRestorePoints } from "../../shared/operations/manage/list-restore-points.ts";
 import type { PointChoice } from "../../shared/operations/request-restore.ts";
 import { requestRestore } from "../../shared/operations/request-restore.ts";
+import type { DiskChoice } from "../../shared/operations/restore/choose-restore.ts";
 import { restorePointView } from "../../shared/wire/http/restore-point.ts";
 import type { RestoreBody } from "../../shared/wire/http/restore.ts";
 import { routes } from "../../shared/wire/http/routes.ts";
@@ -24,8 +26,9 @@ export const restorePointEndpoints = [
       {
         vm: params.vm,
         point: choiceOf(body),
-        ...(body.disks === undefined ? {} : { disks: body.disks }),
-        targetUrl: body.target.url,
+        ...(body.disks === undefined ? {} : { disks: body.disks.map(diskOf) }),
+        target: targetOf(body.target),
+        acceptMixedPoints: body.acceptMixedPoints,
         acceptUsnRollbackRisk: body.acceptUsnRollbackRisk,
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       },
@@ -34,6 +37,18 @@ export const restorePointEndpoints = [
     return { status: 202, body: runView(run), runId: run.runId };
   }),
 ];
+
+function diskOf(disk: NonNullable<RestoreBody["disks"]>[number]): DiskChoice {
+  if (typeof disk === "string") return { name: disk };
+  const { name, restorePointId: pointId } = disk;
+  return pointId === undefined ? { name } : { name, pointId };
+}
+
+function targetOf(target: RestoreBody["target"]): RestoreTarget {
+  if (target.kind === "revert") return target;
+  const { kind, url, overwrite } = target;
+  return overwrite ? { kind, url, overwrite } : { kind, url };
+}
 
 function choiceOf({ restorePointId, at }: RestoreBody): PointChoice {
   if (restorePointId !== undefined && at !== undefined) {

@@ -1,5 +1,6 @@
 /** Config → the context that every operation works with. Touches no network. */
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
+import { PageBlobReverter } from "../adapters/azure/page-blob-reverter.ts";
 import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
 import type { StorageConnection } from "../adapters/azure/storage-connection.ts";
 import { PageBlobSource } from "../adapters/azure/page-blob-source.ts";
@@ -20,8 +21,9 @@ export async function createContext(config: Config): Promise<Context> {
   const clock = systemClock();
   const random = systemRandom();
   const connection = await stateConnection(config.state);
-  const accounts = await openAccounts(config.accounts);
+  const accounts = await openAccounts(config.accounts, usesIdentity(config) ? "by-identity" : undefined);
   const pageBlobs = new PageBlobSource(accounts);
+  const reverter = new PageBlobReverter(accounts);
   return {
     clock,
     random,
@@ -33,11 +35,17 @@ export async function createContext(config: Config): Promise<Context> {
     source: () => pageBlobs,
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
+    reverter: () => reverter,
     vault: createVaultOpener(config, random),
     limits: config.limits,
     transfer: createTransfer(config.limits.chunksAtOnce),
     tool: { name: "farside", version: farsideVersion },
   };
+}
+
+/** An app that has keys only is not given an identity behind its owner's back. */
+function usesIdentity({ state, accounts }: Config): boolean {
+  return state.kind === "identity" || accounts.some((account) => account.connectionString === undefined);
 }
 
 async function stateConnection(state: StateAccess): Promise<StorageConnection> {

@@ -16,6 +16,8 @@ export const runEvents = {
   messagesResent: "messages-resent",
   committed: "restore-point-committed",
   targetsPrepared: "targets-prepared",
+  safetyTaken: "safety-snapshots-taken",
+  targetLeft: "target-left",
   succeeded: "run-succeeded",
   failed: "run-failed",
   cancelled: "run-cancelled",

@@ -5,7 +5,18 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { AttemptId } from "./ids.ts";
 import { attemptId } from "./ids.ts";
-import type { BackupRun, DiskProgress, Freeze, RestoreRun, Run, SnapshotSet, Waiting, WindowProgress } from "./run.ts";
+import type {
+  BackupRun,
+  DiskProgress,
+  Freeze,
+  RestoreDisk,
+  RestoreRun,
+  Run,
+  SafetySnapshot,
+  SnapshotSet,
+  Waiting,
+  WindowProgress,
+} from "./run.ts";
 import type { Timestamp } from "./timestamp.ts";
 import { addMs, timestamp } from "./timestamp.ts";
 
@@ -58,6 +69,7 @@ function restoreFacts(run: RestoreRun) {
     disks,
     ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
     ...(run.cancelRequestedAt === undefined ? {} : { cancelRequestedAt: run.cancelRequestedAt }),
+    ...(run.safety === undefined ? {} : { safety: run.safety }),
   };
 }
 
@@ -126,8 +138,23 @@ export function prepareRestore(run: RestoreIn<"queued">, now: number): RestoreIn
   return { ...restoreFacts(run), startedAt: run.startedAt ?? timestamp(now), state: "preparing" };
 }
 
-export function copyRestore(run: RestoreIn<"preparing">, windows: number): RestoreIn<"copying"> {
-  return { ...restoreFacts(run), state: "copying", progress: { windows, windowsDone: 0 } };
+/** What making its targets ready has found out. */
+export interface PreparedRestore {
+  readonly windows: number;
+  readonly disks: readonly RestoreDisk[];
+  /** Revert only. */
+  readonly safety?: readonly SafetySnapshot[];
+}
+
+export function copyRestore(run: RestoreIn<"preparing">, prepared: PreparedRestore): RestoreIn<"copying"> {
+  const { windows, disks, safety } = prepared;
+  return {
+    ...restoreFacts(run),
+    disks,
+    ...(safety === undefined ? {} : { safety }),
+    state: "copying",
+    progress: { windows, windowsDone: 0 },
+  };
 }
 
 export function finishingRestore(run: RestoreIn<"copying">): RestoreIn<"finishing"> {
@@ -135,14 +162,23 @@ export function finishingRestore(run: RestoreIn<"copying">): RestoreIn<"finishin
   return { ...restoreFacts(run), state: "finishing", progress: { windows, windowsDone: windows } };
 }
 
-export function succeedRestore(run: RestoreIn<"finishing">, now: number): RestoreIn<"succeeded"> {
-  const disks = run.disks.map((disk) => ({ ...disk, restoredBytes: disk.sizeBytes }));
+/** `writtenBytes`: revert only, one for each disk. */
+export function succeedRestore(
+  run: RestoreIn<"finishing">,
+  writtenBytes: readonly number[] | undefined,
+  now: number,
+): RestoreIn<"succeeded"> {
+  const disks = run.disks.map((disk, number) => ({
+    ...disk,
+    restoredBytes: disk.sizeBytes,
+    ...(writtenBytes === undefined ? {} : { writtenBytes: writtenBytes[number] ?? 0 }),
+  }));
   return { ...restoreFacts(run), disks, state: "succeeded", finishedAt: timestamp(now), cleanUp: "pending" };
 }
 
 export function endRun(run: ActiveRun, state: "failed" | "cancelled", error: ErrorRecord, now: number): EndedRun {
   const end = { state, finishedAt: timestamp(now), error, cleanUp: "pending" } as const;
-  if (run.kind === "restore") return { ...restoreFacts(run), ...end };
+  if (run.kind === "restore") return { ...restoreFacts(run), ...end, error: withWayBack(run, error) };
   switch (run.state) {
     case "queued":
     case "snapshotting":
@@ -153,6 +189,14 @@ export function endRun(run: ActiveRun, state: "failed" | "cancelled", error: Err
     default:
       return run satisfies never;
   }
+}
+
+/** A revert that has begun to write and does not come to its end leaves disks of two times: its error says how to go on or back. */
+function withWayBack(run: ActiveRestore, error: ErrorRecord): ErrorRecord {
+  if (run.safety === undefined) return error;
+  const disks = run.disks.map((disk) => disk.name).join(", ");
+  const message = `${error.message} The disks ${disks} may be half way between two times: do not start the VM. To go on, revert again: what is equal already is passed over. To go back, use the safety snapshots that "farside run show ${run.runId}" lists.`;
+  return { ...error, message };
 }
 
 export function requestCancel(run: ActiveRun, now: number): ActiveRun {

@@ -170,11 +170,16 @@ export type BackupRun = BackupFacts &
       }
   );
 
-export interface RestoreTarget {
-  readonly kind: "container";
-  /** The container's URL without a SAS; its account is one that the app is configured with. */
-  readonly url: string;
-}
+export type RestoreTarget =
+  | {
+      readonly kind: "container";
+      /** The container's URL without a SAS. */
+      readonly url: string;
+      /** What stands there may be replaced: it is kept until the restore has succeeded, and put back where it has not. */
+      readonly overwrite?: true;
+    }
+  /** The VM's own disks, in place. */
+  | { readonly kind: "revert" };
 
 export interface RestoreDisk {
   readonly name: DiskName;
@@ -182,6 +187,23 @@ export interface RestoreDisk {
   /** The page blob that is written, without a SAS. */
   readonly url: string;
   readonly restoredBytes: number;
+  /** The restore point that this disk is of; the run's where it is absent. */
+  readonly pointId?: PointId;
+  /** Revert: bytes that differed, and so were written or cleared. */
+  readonly writtenBytes?: number;
+  /** Overwrite: where the disk that stood here is kept until the run has ended. */
+  readonly kept?: string;
+}
+
+/** What a disk held just before it was reverted. It stays until a person removes it. */
+export interface SafetySnapshot {
+  readonly disk: DiskName;
+  /** As a person finds it: the disk's URL and the snapshot's id. */
+  readonly snapshot: string;
+  /** As the source finds it. Never a SAS. */
+  readonly reference: Readonly<Record<string, string>>;
+  /** The command that puts the disk back to it. */
+  readonly wayBack: string;
 }
 
 interface RestoreFacts extends RunFacts {
@@ -190,6 +212,8 @@ interface RestoreFacts extends RunFacts {
   readonly target: RestoreTarget;
   readonly disks: readonly RestoreDisk[];
   readonly startedAt?: Timestamp;
+  /** Revert, from its first write on: one for each disk of the run, in their order. */
+  readonly safety?: readonly SafetySnapshot[];
 }
 
 export type RestoreRun = RestoreFacts &

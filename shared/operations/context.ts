@@ -6,7 +6,8 @@ import type { Calendar } from "../ports/calendar.ts";
 import type { Catalog } from "../ports/catalog.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { DiskSource } from "../ports/disk-source.ts";
-import type { DiskTarget } from "../ports/disk-target.ts";
+import type { DiskReverter } from "../ports/disk-reverter.ts";
+import type { RunTarget } from "../ports/run-target.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { GuestAgent } from "../ports/guest-agent.ts";
 import type { Random } from "../ports/random.ts";
@@ -37,7 +38,9 @@ export interface Context {
   readonly tasks: TaskQueue;
   readonly source: (kind: VmSource["kind"]) => DiskSource;
   readonly guest: GuestAgent;
-  readonly target: DiskTarget;
+  readonly target: RunTarget;
+  /** Undefined for a kind of source whose disks cannot be written in place. */
+  readonly reverter: (kind: VmSource["kind"]) => DiskReverter | undefined;
   /** Opened once and kept; throws what `openVault` throws. */
   readonly vault: (signal: AbortSignal) => Promise<OpenVault>;
   readonly limits: StepLimits;

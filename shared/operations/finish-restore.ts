@@ -1,18 +1,26 @@
 /**
- * Queue step: makes disks of the restored targets, once all windows are written. A target that is not finished is no disk: a restore
- * that stops anywhere leaves nothing that could be taken for one.
+ * Queue step: makes disks of the restored targets, once all windows are written.
+ *
+ * 1. A target that is not finished is no disk: a restore that stops anywhere leaves nothing that could be taken for one.
+ * 2. All targets are looked at before the first is finished. Where one fails for good all the same, the run's clean-up takes back those
+ *    that were finished: a restore that failed has no disk that looks whole.
  */
 import type { RunId } from "../core/ids.ts";
 import type { RestoreIn } from "../core/run-transitions.ts";
 import { finishingRestore, succeedRestore } from "../core/run-transitions.ts";
 import type { Run } from "../core/run.ts";
 import type { Context } from "./context.ts";
-import { restoreResultPrefix } from "./restore/work-paths.ts";
+import { restorePlanPath, restoreResultPath, restoreResultPrefix } from "./restore/work-paths.ts";
 import { changeRun } from "./run/change-run.ts";
 import { tryCleanUp } from "./run/clean-up-run.ts";
 import { cancelledByRequest, endingOnFinalErrors, endRun } from "./run/end-run.ts";
 import type { StepOutcome } from "./step-outcome.ts";
+import { mapOrdered } from "./vault/map-ordered.ts";
 import { listWorkBlobs } from "./vault/work-blobs.ts";
+import { readWork } from "./work.ts";
+
+/** Small blobs, read while the step has nothing else to do. */
+const resultsAtOnce = 8;
 
 type Finishing = RestoreIn<"copying" | "finishing">;
 
@@ -48,17 +56,47 @@ async function finish(context: Context, run: Finishing, signal: AbortSignal): Pr
     if (changed.kind === "refused" && changed.run?.state !== "finishing")
       return { kind: "late", reason: "the run has ended" };
   }
-  for (const disk of run.disks) await context.target.finish(disk, runId, signal);
+  const writtenBytes = await finishTargets(context, run, signal);
   const ended = await changeRun(
     context,
     runId,
     (now) =>
-      now.kind === "restore" && now.state === "finishing" ? succeedRestore(now, context.clock.now()) : undefined,
+      now.kind === "restore" && now.state === "finishing"
+        ? succeedRestore(now, writtenBytes, context.clock.now())
+        : undefined,
     signal,
   );
   if (ended.kind === "refused") return { kind: "late", reason: "another delivery was faster" };
   await tryCleanUp(context, ended.stored.value, signal);
   return { kind: "ended", state: "succeeded" };
+}
+
+/** Gives what each disk was changed by, where the run is a revert. */
+async function finishTargets(
+  context: Context,
+  run: Finishing,
+  signal: AbortSignal,
+): Promise<readonly number[] | undefined> {
+  if (run.target.kind === "revert") return writtenPerDisk(context, run, signal);
+  for (const disk of run.disks) await context.target.check(disk, run.runId, signal);
+  for (const disk of run.disks) await context.target.finish(disk, run.runId, signal);
+  return undefined;
+}
+
+async function writtenPerDisk(context: Context, run: Finishing, signal: AbortSignal): Promise<readonly number[]> {
+  const { runId } = run;
+  const vault = await context.vault(signal);
+  const written = run.disks.map(() => 0);
+  const plan = await readWork(vault, runId, "restorePlan", restorePlanPath, signal);
+  const read = async ({ disk, window }: { readonly disk: number; readonly window: number }, aborted: AbortSignal) => ({
+    disk,
+    bytes: (await readWork(vault, runId, "restoreResult", restoreResultPath(window), aborted))?.writtenBytes ?? 0,
+  });
+  const windows = plan?.windows.map(({ disk }, window) => ({ disk, window })) ?? [];
+  for await (const { disk, bytes } of mapOrdered(windows, resultsAtOnce, read, signal)) {
+    written[disk] = (written[disk] ?? 0) + bytes;
+  }
+  return written;
 }
 
 function isFinishing(run: Run): run is Finishing {

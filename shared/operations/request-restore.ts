@@ -1,18 +1,22 @@
 /**
- * A restore into a container, as a run. Works from the vault alone: the VM need not be protected any more, nor its source exist.
+ * A restore by the service, as a run: into a container, from the vault alone, so that the VM need not be protected any more, nor its
+ * source exist; or into the VM's own disks (a revert).
  *
  * Everything that can be refused is refused here, before a row, a message or a target exists.
  */
 import { FarsideError } from "../core/errors.ts";
-import type { DiskName } from "../core/ids.ts";
+import type { RunId } from "../core/ids.ts";
 import { parseRunId, quote } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
-import type { RestoreDisk, RestoreRun } from "../core/run.ts";
+import type { RestoreDisk, RestoreRun, RestoreTarget } from "../core/run.ts";
 import { timestamp } from "../core/timestamp.ts";
 import { ulid } from "../core/ulid.ts";
-import type { Manifest, ManifestDisk } from "../core/vault/manifest.ts";
+import { canonicalJson } from "../core/vault/canonical-json.ts";
 import type { Context } from "./context.ts";
-import { choosePoint, type PointChoice } from "./restore/choose-point.ts";
+import type { PointChoice } from "./restore/choose-point.ts";
+import { chooseRestore, type ChosenDisk, type DiskChoice } from "./restore/choose-restore.ts";
+import { disksToRevert, protectedVm } from "./restore/revert-disks.ts";
+import { activeRunOf, claimVm } from "./run/claim-vm.ts";
 import { idempotentRun } from "./run/idempotent-run.ts";
 import { recordEvent } from "./run/record-event.ts";
 import { findVm } from "./vault/find-vm.ts";
@@ -20,15 +24,17 @@ import { findVm } from "./vault/find-vm.ts";
 export type { PointChoice } from "./restore/choose-point.ts";
 
 export interface RestoreRequest {
-  /** A VM's name or its id in the vault; the VM need not be protected any more. */
+  /** A VM's name or its id in the vault; unless it is reverted, the VM need not be protected any more. */
   readonly vm: string;
   readonly point: PointChoice;
   /** All disks where it is absent. */
-  readonly disks?: readonly DiskName[];
-  readonly targetUrl: string;
+  readonly disks?: readonly DiskChoice[];
+  readonly target: RestoreTarget;
+  /** Take the disks from different restore points, where `disks` says so. */
+  readonly acceptMixedPoints?: boolean;
   /** Restore a point that is marked with the risk of USN rollback all the same. */
   readonly acceptUsnRollbackRisk?: boolean;
-  /** The same key for the same VM gives the same run. */
+  /** The same key for the same VM and the same request gives the same run. */
   readonly idempotencyKey?: string;
 }
 
@@ -38,8 +44,9 @@ export interface RestoreRequested {
 }
 
 /**
- * Throws `not-found` for an unknown VM, point or disk, `target-exists` for a taken target, `refused` for a point with the
- * risk of USN rollback that was not accepted. Nothing has been made then.
+ * Throws `not-found` for an unknown VM, point or disk, `bad-input` for a disk named twice, `target-exists` for a taken target, `already-exists`
+ * for a key that stands for another request, `run-active` for a revert while a run owns the VM, and `refused` for what could do harm and was
+ * not accepted by name. Nothing has been made then.
  */
 export async function requestRestore(
   context: Context,
@@ -48,36 +55,49 @@ export async function requestRestore(
 ): Promise<RestoreRequested> {
   const vault = await context.vault(signal);
   const vmId = await findVm(vault, input.vm, signal);
-  const request = { what: `restore|${vmId}`, key: input.idempotencyKey };
+  const { idempotencyKey: key, vm: _, ...body } = input;
+  const request = { what: `restore|${vmId}`, key, body: canonicalJson(body) };
   const before = await idempotentRun(context, request, undefined, signal);
   if (before?.run?.kind === "restore") return repeat(context, before.run, signal);
 
-  const manifest = await choosePoint(vault, vmId, input.point, signal);
-  checkUsnRollback(manifest, input.acceptUsnRollbackRisk ?? false);
-  const chosen = chooseDisks(manifest, input.disks);
+  const choice = {
+    point: input.point,
+    ...(input.disks === undefined ? {} : { disks: input.disks }),
+    acceptMixedPoints: input.acceptMixedPoints ?? false,
+    acceptUsnRollbackRisk: input.acceptUsnRollbackRisk ?? false,
+  };
+  const chosen = await chooseRestore(vault, vmId, choice, signal);
   const fresh = before?.runId ?? parseRunId(ulid(context.clock.now(), context.random.bytes(10)));
-  const disks = chosen.map(({ name, sizeBytes }): RestoreDisk => {
-    return { name, sizeBytes, url: context.target.locate(input.targetUrl, name), restoredBytes: 0 };
-  });
-  await refuseTaken(context, disks, fresh, signal);
+  const { manifest } = chosen;
+  const facts = { vm: manifest.vmName, vmId, target: input.target };
+  const disks = await targetDisks(context, { ...facts, runId: fresh }, chosen.disks, signal);
 
   const runId = (await idempotentRun(context, request, fresh, signal))?.runId ?? fresh;
+  const createdAt = timestamp(context.clock.now());
   const run: RestoreRun = {
+    ...facts,
     kind: "restore",
     runId,
-    vm: manifest.vmName,
-    vmId,
-    createdAt: timestamp(context.clock.now()),
+    createdAt,
     pointId: manifest.pointId,
-    target: { kind: "container", url: input.targetUrl },
     disks,
     state: "queued",
   };
   const inserted = await context.catalog.runs.insert(run, signal);
+  if (input.target.kind === "revert") {
+    const claim = await claimVm(context, vmId, runId, signal);
+    if (claim.kind === "held") {
+      if (inserted !== "exists") await context.catalog.runs.remove(runId, inserted, signal);
+      throw runActive(run, claim.by);
+    }
+  }
   await context.tasks.send({ kind: "start-restore", runId }, 0, signal);
   const message = `A restore of ${manifest.pointId} was requested.`;
-  const facts = { runId, at: run.createdAt, name: runEvents.requested, message, fields: { vm: run.vm } };
-  await recordEvent(context, facts, signal);
+  await recordEvent(
+    context,
+    { runId, at: createdAt, name: runEvents.requested, message, fields: { vm: run.vm } },
+    signal,
+  );
   return { kind: inserted === "exists" ? "repeated" : "started", run };
 }
 
@@ -87,23 +107,28 @@ async function repeat(context: Context, run: RestoreRun, signal: AbortSignal): P
   return { kind: "repeated", run };
 }
 
-function checkUsnRollback(manifest: Manifest, accepted: boolean): void {
-  if (!manifest.safety.usnRollbackRisk || accepted) return;
-  const { pointId, vmId, safety } = manifest;
-  const note = safety.note ?? "Restoring it can cause USN rollback.";
-  const message = `The restore point ${pointId} of VM ${vmId} is marked: ${note} Choose another one, or accept the risk.`;
-  throw new FarsideError("refused", message, { details: { vmId, pointId, risk: "usn-rollback" } });
-}
-
-function chooseDisks(manifest: Manifest, names: readonly DiskName[] | undefined): readonly ManifestDisk[] {
-  if (names === undefined) return manifest.disks;
-  return Array.from(new Set(names), (name) => {
-    const disk = manifest.disks.find((one) => one.name === name);
-    if (disk !== undefined) return disk;
-    const known = manifest.disks.map((one) => one.name);
-    const message = `The restore point ${manifest.pointId} has no disk ${quote(name)}; it has ${known.join(", ")}.`;
-    throw new FarsideError("not-found", message, { details: { disk: name, disks: known } });
+/** Where each disk goes; throws where it must not go there. */
+async function targetDisks(
+  context: Context,
+  run: Pick<RestoreRun, "vm" | "vmId" | "target" | "runId">,
+  chosen: readonly ChosenDisk[],
+  signal: AbortSignal,
+): Promise<readonly RestoreDisk[]> {
+  const { target, runId } = run;
+  const facts = chosen.map(({ disk: { name, sizeBytes }, manifest: { pointId } }) => {
+    return { name, sizeBytes, pointId, restoredBytes: 0 };
   });
+  if (target.kind === "revert") {
+    const vm = await protectedVm(context, run, signal);
+    const active = await activeRunOf(context, run.vmId, signal);
+    if (active !== undefined && active !== runId) throw runActive(run, active);
+    const sources = chosen.map(({ disk }) => disk);
+    const stand = await disksToRevert(context, vm, runId, sources, signal);
+    return facts.map((disk, number) => ({ ...disk, url: stand[number]?.url ?? "" }));
+  }
+  const disks = facts.map((disk) => ({ ...disk, url: context.target.locate(target.url, disk.name) }));
+  if (target.overwrite !== true) await refuseTaken(context, disks, runId, signal);
+  return disks;
 }
 
 async function refuseTaken(
@@ -114,7 +139,12 @@ async function refuseTaken(
 ): Promise<void> {
   for (const disk of disks) {
     if (!(await context.target.isTaken(disk, runId, signal))) continue;
-    const message = `The target ${disk.url} exists already: remove it, or give another container.`;
+    const message = `The target ${disk.url} exists already: remove it, give another container, or say that it is to be overwritten (--overwrite).`;
     throw new FarsideError("target-exists", message, { details: { url: disk.url } });
   }
+}
+
+function runActive({ vm }: Pick<RestoreRun, "vm">, runId: RunId): FarsideError {
+  const message = `The run ${runId} is active for VM ${quote(vm)}: wait for it, or cancel it.`;
+  return new FarsideError("run-active", message, { details: { vm, runId } });
 }

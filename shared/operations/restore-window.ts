@@ -5,9 +5,12 @@
 import type { RunId } from "../core/ids.ts";
 import { FarsideError } from "../core/errors.ts";
 import type { RestoreIn } from "../core/run-transitions.ts";
-import type { Run } from "../core/run.ts";
+import type { RestoreDisk, Run } from "../core/run.ts";
+import type { ObjectId } from "../core/vault/manifest.ts";
 import type { RestorePlan } from "../wire/work/work-blob.ts";
 import type { Context } from "./context.ts";
+import { revertStretch, stretches } from "./restore/revert-chunk.ts";
+import { reverterOf } from "./restore/revert-disks.ts";
 import { restorePlanPath, restoreProgressPath, restoreResultPath, restoreResultPrefix } from "./restore/work-paths.ts";
 import { changeRun } from "./run/change-run.ts";
 import { cancelledByRequest, endingOnFinalErrors, endRun } from "./run/end-run.ts";
@@ -15,11 +18,16 @@ import { postponeIfThrottled } from "./run/postpone.ts";
 import type { StepOutcome } from "./step-outcome.ts";
 import { mapOrdered } from "./vault/map-ordered.ts";
 import type { OpenVault } from "./vault/open-vault.ts";
-import { readDisk } from "./vault/read-disk.ts";
+import { fetchPiece, planDisk, readDiskIndex, type PiecePlan } from "./vault/read-disk.ts";
 import { listWorkBlobs } from "./vault/work-blobs.ts";
 import { createWork, putWork, readWork } from "./work.ts";
 
 const lookAgainMs = 10_000;
+/**
+ * Of the process's places, of which there are only so many over all windows: held from before a chunk is read until it is written. It is
+ * in memory as it is stored, decrypted, and plain; in a revert, beside what the disk has. Measured by bench/figures/memory.ts.
+ */
+const placesOfChunk = 3;
 
 export async function restoreWindow(
   context: Context,
@@ -100,7 +108,7 @@ async function writeWindow(
   signal: AbortSignal,
 ): Promise<Written> {
   const { runId } = run;
-  const { clock, limits, target } = context;
+  const { clock, limits } = context;
   const disk = run.disks[at.disk];
   if (disk === undefined)
     throw new FarsideError("internal", `The plan of restore ${runId} names a disk that it does not have.`);
@@ -110,19 +118,11 @@ async function writeWindow(
   let writtenBytes = before?.writtenBytes ?? 0;
   const deadline = clock.monotonic() + limits.stepBudgetMs;
   let lookedAt = clock.monotonic();
-  const source = { index: at.index, sizeBytes: disk.sizeBytes };
-  // Half are read while half are written.
-  const parallelism = Math.max(1, Math.floor(limits.chunksAtOnce / 2));
-  const pieces = readDisk(vault, source, { fromByte, toByte: at.toByte, parallelism }, signal);
-  const write = async (
-    piece: typeof pieces extends AsyncIterable<infer Piece> ? Piece : never,
-    aborted: AbortSignal,
-  ) => {
-    if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
-    return piece;
-  };
-  for await (const piece of mapOrdered(pieces, parallelism, write, signal)) {
-    if (piece.kind === "data") writtenBytes += piece.length;
+  const open = { index: at.index, disk, range: { fromByte, toByte: at.toByte } };
+  const work = run.target.kind === "revert" ? revertWork : restoreWork;
+  const { pieces, write } = await work(context, vault, run, open, signal);
+  for await (const piece of mapOrdered(pieces, limits.chunksAtOnce, write, signal)) {
+    writtenBytes += piece.writtenBytes;
     const doneToByte = piece.offset + piece.length;
     if (doneToByte < at.toByte && clock.monotonic() > deadline) {
       await putWork(vault, runId, "restoreResult", path, { doneToByte, writtenBytes }, signal);
@@ -136,6 +136,71 @@ async function writeWindow(
     }
   }
   return { kind: "finished", writtenBytes };
+}
+
+/** A window's work: its stretches in order, and what is done with each. */
+interface WindowWork {
+  readonly pieces: AsyncIterable<PiecePlan>;
+  readonly write: (piece: PiecePlan, signal: AbortSignal) => Promise<PiecePlan & { readonly writtenBytes: number }>;
+}
+
+interface WindowOfDisk {
+  readonly index: ObjectId;
+  readonly disk: RestoreDisk;
+  readonly range: { readonly fromByte: number; readonly toByte: number };
+}
+
+/** Into an empty target: zeros need no write. */
+async function restoreWork(
+  { target, transfer }: Context,
+  vault: OpenVault,
+  { runId }: RestoreIn<"copying">,
+  { index: id, disk, range }: WindowOfDisk,
+  signal: AbortSignal,
+): Promise<WindowWork> {
+  const index = await readDiskIndex(vault, { index: id, sizeBytes: disk.sizeBytes }, signal);
+  return {
+    pieces: planDisk(vault, index, range, signal),
+    write: async (plan, aborted) => {
+      if (plan.kind === "zero") return { ...plan, writtenBytes: 0 };
+      return transfer.places.take(placesOfChunk, async () => {
+        aborted.throwIfAborted();
+        const piece = await fetchPiece(vault, index, plan, aborted);
+        if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
+        return { ...plan, writtenBytes: plan.length };
+      });
+    },
+  };
+}
+
+/** Into the VM's own disk: only what differs. */
+async function revertWork(
+  context: Context,
+  vault: OpenVault,
+  run: RestoreIn<"copying">,
+  { index: id, disk, range }: WindowOfDisk,
+  signal: AbortSignal,
+): Promise<WindowWork> {
+  const before = run.safety?.find((one) => one.disk === disk.name)?.reference;
+  if (before === undefined) throw new FarsideError("internal", `Revert ${run.runId} writes without a safety snapshot.`);
+  const index = await readDiskIndex(vault, { index: id, sizeBytes: disk.sizeBytes }, signal);
+  const revert = {
+    vault,
+    index,
+    source: context.source("page-blob"),
+    reverter: reverterOf(context, "page-blob"),
+    disk,
+    runId: run.runId,
+    before,
+  };
+  return {
+    pieces: stretches(revert, planDisk(vault, index, range, signal), signal),
+    write: async (plan, aborted) =>
+      context.transfer.places.take(placesOfChunk, async () => {
+        aborted.throwIfAborted();
+        return { ...plan, writtenBytes: await revertStretch(revert, plan, aborted) };
+      }),
+  };
 }
 
 function isRestoring(run: Run): run is RestoreIn<"copying"> {

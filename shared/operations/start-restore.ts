@@ -3,16 +3,17 @@
  * made once, and the plan follows from the disk indexes, which never change.
  */
 import { counted } from "../core/counted.ts";
-import type { RunId } from "../core/ids.ts";
+import type { PointId, RunId } from "../core/ids.ts";
 import { quote } from "../core/ids.ts";
 import { FarsideError } from "../core/errors.ts";
 import { runEvents } from "../core/run-events.ts";
-import { restoreSpans } from "../core/restore-plan.ts";
+import { restoreSpans, revertSpans } from "../core/restore-plan.ts";
 import type { RestoreIn } from "../core/run-transitions.ts";
 import { copyRestore, isActive, prepareRestore } from "../core/run-transitions.ts";
-import type { Manifest } from "../core/vault/manifest.ts";
+import type { Manifest, ManifestDisk } from "../core/vault/manifest.ts";
 import type { RestorePlan } from "../wire/work/work-blob.ts";
 import type { Context } from "./context.ts";
+import { leaveTargets, prepareTargets } from "./restore/targets.ts";
 import { restorePlanPath } from "./restore/work-paths.ts";
 import { changeRun } from "./run/change-run.ts";
 import { cancelledByRequest, endingOnFinalErrors, endRun } from "./run/end-run.ts";
@@ -53,9 +54,9 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
   if (begun.kind === "refused" && begun.run?.state !== "preparing")
     return { kind: "late", reason: "the run has moved on" };
   const vault = await context.vault(signal);
-  const manifest = await readPoint(vault, run, signal);
-  for (const disk of run.disks) await context.target.prepare(disk, runId, signal);
-  const plan = await planWindows(context, vault, run, manifest, signal);
+  const sources = await readSources(vault, run, signal);
+  const prepared = await prepareTargets(context, run, sources, signal);
+  const plan = await planWindows(context, vault, run, sources, signal);
   await createWork(vault, runId, "restorePlan", restorePlanPath, plan, signal);
   const windows = plan.windows.length;
   const changed = await changeRun(
@@ -63,7 +64,7 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
     runId,
     (now) =>
       now.kind === "restore" && now.state === "preparing" && now.cancelRequestedAt === undefined
-        ? copyRestore(now, windows)
+        ? copyRestore(now, { ...prepared, windows })
         : undefined,
     signal,
   );
@@ -73,7 +74,7 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
     }
     // Ended and cleaned up meanwhile: what was made after that clean-up, nobody else would take away.
     if (changed.run === undefined || !isActive(changed.run)) {
-      for (const disk of run.disks) await context.target.discard(disk, runId, signal);
+      await leaveTargets(context, changed.run?.kind === "restore" ? changed.run : run, signal);
     }
     return { kind: "late", reason: "another delivery was faster" };
   }
@@ -89,12 +90,25 @@ async function sendFirst(context: Context, runId: RunId, windows: number, signal
   if (windows === 0) await context.tasks.send({ kind: "finish-restore", runId }, 0, signal);
 }
 
-/** The point was there when it was asked for; it may have been damaged or expired since. */
-async function readPoint(vault: OpenVault, run: Preparing, signal: AbortSignal): Promise<Manifest> {
-  const found = await readManifest(vault, run.vmId, run.pointId, signal);
+/** The disks as their restore points have them. The points were there when they were asked for; they may have been damaged or expired since. */
+async function readSources(vault: OpenVault, run: Preparing, signal: AbortSignal): Promise<readonly ManifestDisk[]> {
+  const read = new Map<PointId, Manifest>();
+  const sources: ManifestDisk[] = [];
+  for (const { name, pointId = run.pointId } of run.disks) {
+    const manifest = read.get(pointId) ?? (await readPoint(vault, run, pointId, signal));
+    read.set(pointId, manifest);
+    const source = manifest.disks.find((one) => one.name === name);
+    if (source === undefined) throw new FarsideError("not-found", `The restore point has no disk ${quote(name)}.`);
+    sources.push(source);
+  }
+  return sources;
+}
+
+async function readPoint(vault: OpenVault, run: Preparing, pointId: PointId, signal: AbortSignal): Promise<Manifest> {
+  const found = await readManifest(vault, run.vmId, pointId, signal);
   if (found.kind === "standing") return found.manifest;
-  throw new FarsideError("not-found", `The restore point ${run.pointId} of VM ${run.vmId} is gone.`, {
-    details: { vmId: run.vmId, pointId: run.pointId },
+  throw new FarsideError("not-found", `The restore point ${pointId} of VM ${run.vmId} is gone.`, {
+    details: { vmId: run.vmId, pointId },
   });
 }
 
@@ -102,16 +116,14 @@ async function planWindows(
   context: Context,
   vault: OpenVault,
   run: Preparing,
-  manifest: Manifest,
+  sources: readonly ManifestDisk[],
   signal: AbortSignal,
 ): Promise<RestorePlan> {
+  const spansOf = run.target.kind === "revert" ? revertSpans : restoreSpans;
   const windows: RestorePlan["windows"][number][] = [];
-  for (const [disk, { name }] of run.disks.entries()) {
-    const source = manifest.disks.find((one) => one.name === name);
-    if (source === undefined) throw new FarsideError("not-found", `The restore point has no disk ${quote(name)}.`);
+  for (const [disk, source] of sources.entries()) {
     const index = await readDiskIndex(vault, source, signal);
-    for (const span of restoreSpans(index, context.limits.windowBytes))
-      windows.push({ disk, index: source.index, ...span });
+    for (const span of spansOf(index, context.limits.windowBytes)) windows.push({ disk, index: source.index, ...span });
   }
   return { windows };
 }

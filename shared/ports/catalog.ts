@@ -65,6 +65,8 @@ export interface SourceAccount {
 export interface IdempotentRequest {
   /** Hex SHA-256 of what was asked and of the key. */
   readonly requestId: string;
+  /** Hex SHA-256 of the request's body, where it has one: the key stands for this request alone. */
+  readonly bodyHash?: string;
   readonly runId: RunId;
   readonly createdAt: Timestamp;
 }

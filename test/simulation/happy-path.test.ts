@@ -30,7 +30,7 @@ describe("A VM of three disks", () => {
 
     const { run } = await requestRestore(
       world.context(),
-      { vm: "web", point: { kind: "latest" }, targetUrl: "https://target.example/back" },
+      { vm: "web", point: { kind: "latest" }, target: { kind: "container", url: "https://target.example/back" } },
       world.signal,
     );
     await world.settle();

@@ -9,7 +9,9 @@ import { Process } from "../support/simulation/process.ts";
 import { consistencyOf, minuteMs, World } from "../support/simulation/world.ts";
 
 const mib = 1024 * 1024;
+const diskNamed = (name: string) => ({ name: parseDiskName(name) });
 const targetUrl = "https://target.example/back";
+const to = (url: string) => ({ kind: "container", url }) as const;
 
 async function twoPoints(settings = {}, policy = {}): Promise<World> {
   const world = await World.create();
@@ -25,7 +27,7 @@ async function twoPoints(settings = {}, policy = {}): Promise<World> {
 }
 
 function ask(world: World, request: Partial<RestoreRequest> = {}) {
-  const whole = { vm: "Web.01", point: { kind: "latest" }, targetUrl, ...request } as const;
+  const whole = { vm: "Web.01", point: { kind: "latest" }, target: to(targetUrl), ...request } as const;
   return requestRestore(world.context(), whole, world.signal);
 }
 
@@ -42,7 +44,7 @@ describe("A restore", () => {
       await world.catalog.restorePoints.remove({ vmId, pointId }, undefined, world.signal);
     }
     for (const [i, vm] of ["Web.01", "web.01", vmIdOf(parseVmName("Web.01"))].entries()) {
-      expect((await ask(world, { vm, targetUrl: `${targetUrl}-${i}` })).run).toMatchObject({ vm: "Web.01" });
+      expect((await ask(world, { vm, target: to(`${targetUrl}-${i}`) })).run).toMatchObject({ vm: "Web.01" });
     }
     await world.settle();
     expect((await world.runs()).filter((run) => run.kind === "restore").map((run) => run.state)).toEqual([
@@ -64,7 +66,7 @@ describe("A restore", () => {
       [{ kind: "at", at: addMs(second.snapshotAt, -1) }, first.pointId],
     ];
     for (const [i, [point, expected]] of choices.entries()) {
-      const { run } = await ask(world, { point, targetUrl: `${targetUrl}-${i}` });
+      const { run } = await ask(world, { point, target: to(`${targetUrl}-${i}`) });
       expect(run.pointId).toBe(expected);
     }
     await world.settle();
@@ -73,7 +75,7 @@ describe("A restore", () => {
 
   test("of one disk makes that disk only", async () => {
     const world = await twoPoints();
-    await ask(world, { disks: [parseDiskName("data"), parseDiskName("data")] });
+    await ask(world, { disks: [diskNamed("data")] });
     await world.settle();
     expect(world.target.finished(`${targetUrl}/data.vhd`)).toBeDefined();
     expect(world.target.finished(`${targetUrl}/os.vhd`)).toBeUndefined();
@@ -88,8 +90,9 @@ describe("A restore", () => {
       [{ vm: "nobody" }, "not-found"],
       [{ point: { kind: "point", pointId: none } }, "not-found"],
       [{ point: { kind: "at", at: addMs(first?.snapshotAt ?? timestamp(0), -1) } }, "not-found"],
-      [{ disks: [parseDiskName("tape")] }, "not-found"],
-      [{ targetUrl: "https://elsewhere.example/x" }, "bad-input"],
+      [{ disks: [diskNamed("tape")] }, "not-found"],
+      [{ disks: [diskNamed("data"), diskNamed("data")] }, "bad-input"],
+      [{ target: to("https://elsewhere.example/x") }, "bad-input"],
       [{}, "target-exists"],
     ];
     const runs = (await world.runs()).length;

@@ -142,7 +142,7 @@ describe("A restore that is cancelled", () => {
     const targetUrl = "https://target.example/back";
     const asked = await requestRestore(
       world.context(),
-      { vm: "web", point: { kind: "latest" }, targetUrl },
+      { vm: "web", point: { kind: "latest" }, target: { kind: "container", url: targetUrl } },
       world.signal,
     );
     const stall = new Stall("before", "target.prepare");

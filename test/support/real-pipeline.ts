@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { BlobVaultStore } from "../../shared/adapters/azure/blob-vault-store.ts";
 import { HttpGuestAgent, type GuestLimits } from "../../shared/adapters/azure/http-guest-agent.ts";
 import { PageBlobSource } from "../../shared/adapters/azure/page-blob-source.ts";
+import { PageBlobReverter } from "../../shared/adapters/azure/page-blob-reverter.ts";
 import { PageBlobTarget } from "../../shared/adapters/azure/page-blob-target.ts";
 import { StorageAccounts } from "../../shared/adapters/azure/storage-accounts.ts";
 import { openContainer } from "../../shared/adapters/azure/storage-clients.ts";
@@ -93,6 +94,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     never,
   );
   const source = new PageBlobSource(accounts);
+  const reverter = new PageBlobReverter(accounts);
   const queue = new MemoryTaskQueue(clock);
   const context: Context = {
     clock,
@@ -104,6 +106,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     source: () => source,
     guest: new HttpGuestAgent(options.guestLimits),
     target: new PageBlobTarget(accounts),
+    reverter: () => reverter,
     vault: () => Promise.resolve(vault),
     limits: { ...limits, ...options.limits },
     transfer: createTransfer(options.limits?.chunksAtOnce ?? limits.chunksAtOnce),

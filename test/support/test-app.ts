@@ -14,7 +14,7 @@ import type { Context } from "../../shared/operations/context.ts";
 import { createTransfer } from "../../shared/operations/transfer.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { DiskSource, VmInspection } from "../../shared/ports/disk-source.ts";
-import type { DiskTarget } from "../../shared/ports/disk-target.ts";
+import type { RunTarget } from "../../shared/ports/run-target.ts";
 import type { GuestAgent } from "../../shared/ports/guest-agent.ts";
 
 export interface TestApp {
@@ -56,7 +56,8 @@ export function createTestApp(): TestApp {
     tasks,
     source: () => sourceOf(disks),
     guest: missing("guest") as GuestAgent,
-    target: missing("target") as DiskTarget,
+    target: missing("target") as RunTarget,
+    reverter: () => undefined,
     vault: (signal) => initVault({ store, clock, random, encryption: { kind: "none" } }, signal),
     limits: { windowBytes: 1 << 20, stepBudgetMs: 10_000, windowsAhead: 2, chunksAtOnce: 2, sampleChunks: 1 },
     transfer: createTransfer(2),

@@ -10,6 +10,8 @@ export interface PageBlobFacts {
   readonly blobBytes: number;
   readonly createdAt: string;
   readonly isBeingCopied: boolean;
+  /** available, leased, expired, breaking or broken. */
+  readonly leaseState: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -30,6 +32,7 @@ export async function pageBlobFacts(client: PageBlobClient, what: string, signal
     blobBytes,
     createdAt: properties.createdOn?.toISOString() ?? "",
     isBeingCopied: properties.copyStatus === "pending",
+    leaseState: properties.leaseState,
     metadata: properties.metadata ?? {},
   };
 }

@@ -24,6 +24,7 @@ import type {
 } from "../../ports/disk-source.ts";
 import { probeDiff } from "./diff-probe.ts";
 import { diskSizeBytes, pageBlobFacts, readPages } from "./page-blob-facts.ts";
+import { listSnapshotsOf } from "./list-snapshots.ts";
 import { listInParts, rangeLister } from "./page-range-list.ts";
 import { changedFrom, coalesce, joined, type ByteWindow } from "./page-ranges.ts";
 import { identityOf, ownIds, snapshotTime } from "./snapshot-facts.ts";
@@ -229,28 +230,11 @@ export class PageBlobSource implements DiskSource {
 
   async #snapshotsOf(disk: PageBlobDisk, signal: AbortSignal): Promise<OwnSnapshot[]> {
     const place = this.#accounts.place(disk.url);
-    const container = this.#accounts.containerClient(place.account, place.container);
     const own: OwnSnapshot[] = [];
-    let continuation: string | undefined;
-    do {
-      const page = await storageCall(`list the snapshots of ${this.#name(place)}`, signal, async (abortSignal) => {
-        const options = { prefix: place.blob, includeSnapshots: true, includeMetadata: true, abortSignal };
-        const settings = continuation === undefined ? {} : { continuationToken: continuation };
-        try {
-          const first = await container.listBlobsFlat(options).byPage(settings).next();
-          return first.done === true ? undefined : first.value;
-        } catch (error) {
-          if (isAnswer(error, "ContainerNotFound")) return undefined;
-          throw error;
-        }
-      });
-      for (const { name, snapshot, metadata } of page?.segment.blobItems ?? []) {
-        if (name !== place.blob || snapshot === undefined || snapshot === "") continue;
-        const ids = ownIds(metadata);
-        if (ids !== undefined) own.push({ ...ids, reference: { ...place, snapshot } });
-      }
-      continuation = page?.continuationToken || undefined;
-    } while (continuation !== undefined);
+    for (const { snapshot, metadata } of await listSnapshotsOf(this.#accounts, place, signal)) {
+      const ids = ownIds(metadata);
+      if (ids !== undefined) own.push({ ...ids, reference: { ...place, snapshot } });
+    }
     return own;
   }
 

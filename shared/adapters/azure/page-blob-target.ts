@@ -5,7 +5,8 @@
  *    takes it for a disk, comes last; then the state says `complete`.
  * 2. Its sequence number is derived from the run, and every write is conditional on it: a late write of another run, or one
  *    after the end, which sets it to 0, changes nothing. (An ETag could not do that: it changes with every write.)
- * 3. It is made anew and written, never copied on the server: the emulator lets a copy and its source share pages.
+ * 3. What stands there is replaced only where that was asked for, and kept until the run has ended (kept-blob.ts).
+ * 4. It is made anew and written, never copied on the server: the emulator lets a copy and its source share pages.
  */
 import { createHash } from "node:crypto";
 import type { PageBlobClient } from "@azure/storage-blob";
@@ -13,7 +14,9 @@ import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, RunId } from "../../core/ids.ts";
 import { ulidEpochMs } from "../../core/ulid.ts";
 import { buildVhdFooter, vhdFooterBytes } from "../../core/vhd.ts";
-import type { DiskTarget, TargetDisk } from "../../ports/disk-target.ts";
+import type { TargetDisk } from "../../ports/disk-target.ts";
+import type { RunTarget } from "../../ports/run-target.ts";
+import { dropKept, keepBlob, propertiesOf, putBack, snapshotUrl } from "./kept-blob.ts";
 import type { StorageAccounts } from "./storage-accounts.ts";
 import { isAnswer, storageCall } from "./storage-call.ts";
 
@@ -22,15 +25,23 @@ const longestWriteBytes = 4 * 1024 * 1024;
 /** Zeros at the ends of a write are left out in steps of this. */
 const zeroStepBytes = 4096;
 
+/** How often something may come in between while what stands there is replaced. */
+const replaceTries = 3;
+
 interface Standing {
   readonly blobBytes: number;
   readonly runId: string | undefined;
   readonly state: "restoring" | "complete" | "foreign";
   readonly etag: string | undefined;
   readonly sequence: number | undefined;
+  /** The snapshot of what stood here before. */
+  readonly kept: string | undefined;
+  readonly isPageBlob: boolean;
+  readonly isLeased: boolean;
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
-export class PageBlobTarget implements DiskTarget {
+export class PageBlobTarget implements RunTarget {
   readonly #accounts: StorageAccounts;
 
   constructor(accounts: StorageAccounts) {
@@ -83,6 +94,71 @@ export class PageBlobTarget implements DiskTarget {
     );
   }
 
+  async replace(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<string | undefined> {
+    const { client } = this.#open(disk);
+    for (let tries = 1; tries <= replaceTries; tries++) {
+      const standing = await this.#look(disk, signal);
+      if (standing === undefined) {
+        await this.prepare(disk, runId, signal);
+        return undefined;
+      }
+      if (isOwnUnfinished(standing, disk, runId)) return standing.kept && snapshotUrl(disk.url, standing.kept);
+      refuseReplacing(standing, disk, runId);
+      const { etag = "", metadata } = standing;
+      const kept = await keepBlob(client, disk.url, runId, { etag, metadata }, signal);
+      if (kept !== undefined && (await this.#begin(disk, runId, { etag, kept }, signal))) {
+        return snapshotUrl(disk.url, kept);
+      }
+    }
+    throw new FarsideError("conflict", `${disk.url} changed ${replaceTries} times while it was to be replaced.`);
+  }
+
+  /** In the place of the blob that was kept; false where that was changed meanwhile. */
+  async #begin(
+    disk: TargetDisk,
+    runId: RunId,
+    { etag, kept }: { readonly etag: string; readonly kept: string },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { client } = this.#open(disk);
+    return this.#call("replace", disk, signal, async (abortSignal) => {
+      try {
+        await client.create(blobBytesOf(disk), {
+          conditions: { ifMatch: etag },
+          metadata: { farsiderun: runId, farsidestate: "restoring", farsidekept: kept },
+          blobSequenceNumber: sequenceOf(runId),
+          abortSignal,
+        });
+        return true;
+      } catch (error) {
+        if (isAnswer(error, "ConditionNotMet", "BlobNotFound")) return false;
+        if (isAnswer(error, "LeaseIdMissing")) throw inUse(disk, "refused");
+        // As a premium account may answer.
+        if (isAnswer(error, "SnapshotsPresent")) {
+          throw new FarsideError(
+            "refused",
+            `${disk.url} has snapshots, and its account does not let a blob with snapshots be replaced: restore to another container.`,
+            { details: { url: disk.url } },
+          );
+        }
+        throw error;
+      }
+    });
+  }
+
+  async check(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
+    this.#own(disk, runId, await this.#look(disk, signal));
+  }
+
+  #own(disk: TargetDisk, runId: RunId, standing: Standing | undefined): Standing {
+    if (standing === undefined) {
+      const message = `${disk.url} is gone: somebody removed it while it was restored. Restore again.`;
+      throw new FarsideError("not-found", message, { details: { url: disk.url } });
+    }
+    if (standing.runId !== runId || standing.state === "foreign") throw notOurs(disk, undefined);
+    return standing;
+  }
+
   async write(disk: TargetDisk, runId: RunId, offset: number, content: Uint8Array, signal: AbortSignal): Promise<void> {
     if (offset % 512 !== 0 || offset + content.length > disk.sizeBytes) {
       throw new RangeError(`A write of ${content.length} bytes at ${offset} does not fit a disk of ${disk.sizeBytes}.`);
@@ -108,8 +184,7 @@ export class PageBlobTarget implements DiskTarget {
 
   async finish(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
     const { client } = this.#open(disk);
-    const standing = await this.#look(disk, signal);
-    if (standing?.runId !== runId || standing.state === "foreign") throw notOurs(disk, undefined);
+    const standing = this.#own(disk, runId, await this.#look(disk, signal));
     if (standing.state === "restoring") {
       const sizeBytes = standing.blobBytes - vhdFooterBytes;
       const footer = buildVhdFooter({
@@ -125,7 +200,8 @@ export class PageBlobTarget implements DiskTarget {
             abortSignal,
           }),
         );
-        const metadata = { farsiderun: runId, farsidestate: "complete" };
+        const kept = standing.kept === undefined ? {} : { farsidekept: standing.kept };
+        const metadata = { farsiderun: runId, farsidestate: "complete", ...kept };
         const conditions = etag === undefined ? {} : { ifMatch: etag };
         await this.#call("finish", disk, signal, (abortSignal) =>
           client.setMetadata(metadata, { conditions, abortSignal }),
@@ -143,16 +219,37 @@ export class PageBlobTarget implements DiskTarget {
   }
 
   async discard(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
-    const { client } = this.#open(disk);
     const standing = await this.#look(disk, signal);
-    if (standing === undefined || !isOwnUnfinished(standing, disk, runId)) return;
+    if (standing !== undefined && isOwnUnfinished(standing, disk, runId))
+      await this.#remove(disk, runId, standing, signal);
+  }
+
+  async takeBack(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
+    const standing = await this.#look(disk, signal);
+    if (standing?.runId === runId && standing.state !== "foreign") await this.#remove(disk, runId, standing, signal);
+    else await dropKept(this.#accounts, this.#open(disk).place, runId, false, signal);
+  }
+
+  async release(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
+    await dropKept(this.#accounts, this.#open(disk).place, runId, true, signal);
+  }
+
+  /** What is this run's, and puts back what stood there. */
+  async #remove(disk: TargetDisk, runId: RunId, standing: Standing, signal: AbortSignal): Promise<void> {
+    const { client, place } = this.#open(disk);
+    if (standing.isLeased) throw inUse(disk, "in-use");
+    // The sequence number cannot guard a removal. The ETag does, against one that was finished or replaced just now.
+    const { etag = "", kept } = standing;
+    if (kept !== undefined) {
+      await putBack(client, disk.url, kept, etag, signal);
+      return dropKept(this.#accounts, place, runId, false, signal);
+    }
     await this.#call("remove", disk, signal, async (abortSignal) => {
       try {
-        // The sequence number cannot guard a removal. The ETag does, against one that was finished or replaced just now.
-        const conditions = standing.etag === undefined ? {} : { ifMatch: standing.etag };
-        await client.delete({ deleteSnapshots: "include", conditions, abortSignal });
+        await client.delete({ deleteSnapshots: "include", conditions: { ifMatch: etag }, abortSignal });
       } catch (error) {
         if (isAnswer(error, "BlobNotFound", "ContainerNotFound")) return;
+        if (isAnswer(error, "LeaseIdMissing")) throw inUse(disk, "in-use");
         throw error;
       }
     });
@@ -160,23 +257,22 @@ export class PageBlobTarget implements DiskTarget {
 
   /** Undefined where the service says that nothing stands there. */
   async #look(disk: TargetDisk, signal: AbortSignal): Promise<Standing | undefined> {
-    const { client } = this.#open(disk);
-    return this.#call("look at", disk, signal, async (abortSignal) => {
-      try {
-        const {
-          contentLength = 0,
-          metadata = {},
-          etag,
-          blobSequenceNumber,
-        } = await client.getProperties({ abortSignal });
-        const { farsiderun: runId, farsidestate } = metadata;
-        const state = farsidestate === "restoring" || farsidestate === "complete" ? farsidestate : "foreign";
-        return { blobBytes: contentLength, runId, state, etag, sequence: blobSequenceNumber };
-      } catch (error) {
-        if (isAnswer(error, "BlobNotFound", "ContainerNotFound")) return undefined;
-        throw error;
-      }
-    });
+    const found = await propertiesOf(this.#open(disk).client, disk.url, signal);
+    if (found === undefined) return undefined;
+    const { contentLength = 0, metadata = {}, etag, blobSequenceNumber, blobType, leaseState } = found;
+    const { farsiderun: runId, farsidestate, farsidekept: kept } = metadata;
+    const state = farsidestate === "restoring" || farsidestate === "complete" ? farsidestate : "foreign";
+    return {
+      blobBytes: contentLength,
+      runId,
+      state,
+      etag,
+      sequence: blobSequenceNumber,
+      kept,
+      isPageBlob: blobType === "PageBlob",
+      isLeased: leaseState === "leased",
+      metadata,
+    };
   }
 
   #open(disk: TargetDisk) {
@@ -197,6 +293,32 @@ export class PageBlobTarget implements DiskTarget {
 
 function isOwnUnfinished(standing: Standing, disk: TargetDisk, runId: RunId): boolean {
   return standing.state === "restoring" && standing.runId === runId && standing.blobBytes === blobBytesOf(disk);
+}
+
+/** Throws where what stands there must not be replaced. */
+function refuseReplacing(standing: Standing, disk: TargetDisk, runId: RunId): void {
+  if (standing.runId === runId || standing.state === "restoring") {
+    const whose =
+      standing.runId === runId ? "this restore itself has finished it" : `restore ${standing.runId} is at it`;
+    throw new FarsideError("target-exists", `${disk.url} is not replaced: ${whose}.`, { details: { url: disk.url } });
+  }
+  if (standing.isLeased) throw inUse(disk, "refused");
+  if (standing.isPageBlob) return;
+  throw new FarsideError(
+    "refused",
+    `${disk.url} is no page blob, and so no disk: it is not replaced. Remove it first.`,
+    {
+      details: { url: disk.url },
+    },
+  );
+}
+
+function inUse(disk: TargetDisk, code: "refused" | "in-use"): FarsideError {
+  return new FarsideError(
+    code,
+    `${disk.url} is leased: a machine or somebody else uses it. Stop that, or break the lease, first.`,
+    { details: { url: disk.url } },
+  );
 }
 
 /** Whole sectors, and the footer. */

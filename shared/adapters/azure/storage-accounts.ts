@@ -1,10 +1,11 @@
 /**
- * The storage accounts whose page blobs the app may read and write. A URL of any other account is refused: its key or role
- * is not known here, and a URL that somebody typed must not decide where credentials are sent.
+ * The storage accounts whose page blobs the app may read and write: those that are configured, and, where the app works with an
+ * identity, any account of Azure's public cloud: whether that identity may go there, the account's own roles say. No other host is
+ * ever asked: a URL that somebody typed must not decide where credentials are sent.
  */
 import type { BlobServiceClient, ContainerClient, PageBlobClient } from "@azure/storage-blob";
 import { FarsideError } from "../../core/errors.ts";
-import { openBlobAccount, publicUrl } from "./storage-clients.ts";
+import { openBlobAccount, openByIdentity, publicUrl } from "./storage-clients.ts";
 
 export interface BlobPlace {
   readonly account: string;
@@ -23,10 +24,13 @@ interface Account {
 }
 
 export class StorageAccounts {
-  readonly #accounts: readonly Account[];
+  readonly #accounts: Account[];
+  /** Opens any account with the app's identity; undefined where the app has none. */
+  readonly #byIdentity: ((url: string) => Account) | undefined;
 
-  private constructor(accounts: readonly Account[]) {
+  private constructor(accounts: Account[], byIdentity: ((url: string) => Account) | undefined) {
     this.#accounts = accounts;
+    this.#byIdentity = byIdentity;
     const names = this.#accounts.map((account) => account.name);
     const twice = names.find((name, i) => names.indexOf(name) !== i);
     if (twice !== undefined) {
@@ -34,9 +38,15 @@ export class StorageAccounts {
     }
   }
 
-  /** Each by its connection string, or by its blob endpoint's URL: then by the app's identity. Touches no network. */
-  static async open(connectionStringsOrUrls: readonly string[]): Promise<StorageAccounts> {
-    return new StorageAccounts(await Promise.all(connectionStringsOrUrls.map(openAccount)));
+  /**
+   * Each by its connection string, or by its blob endpoint's URL: then by the app's identity. `others`: accounts that are not named are
+   * reached by the app's identity as well. Touches no network.
+   */
+  static async open(connectionStringsOrUrls: readonly string[], others?: "by-identity"): Promise<StorageAccounts> {
+    const accounts = await Promise.all(connectionStringsOrUrls.map(openAccount));
+    if (others === undefined) return new StorageAccounts(accounts, undefined);
+    const open = await openByIdentity();
+    return new StorageAccounts(accounts, (url) => accountOf(url, open(url), open(url, 1)));
   }
 
   /** Where a blob's URL points to. Throws `bad-input` for other accounts, and for a URL with a SAS or without a blob. */
@@ -83,7 +93,7 @@ export class StorageAccounts {
   }
 
   #byName(name: string): Account {
-    const account = this.#accounts.find((known) => known.name === name);
+    const account = this.#accounts.find((known) => known.name === name) ?? this.#other(`${name}${publicSuffix}`);
     if (account === undefined) throw this.#unknown(`the storage account ${name}`);
     return account;
   }
@@ -98,10 +108,15 @@ export class StorageAccounts {
       });
     }
     const bare = `${url.origin}${url.pathname}`;
-    const account = this.#accounts.find((known) => bare === known.url || bare.startsWith(`${known.url}/`));
+    const account =
+      this.#accounts.find((known) => bare === known.url || bare.startsWith(`${known.url}/`)) ??
+      (url.protocol === "https:" && url.port === "" ? this.#other(url.hostname) : undefined);
     if (account === undefined) throw this.#unknown(`an account for ${bare}`);
     if (url.search !== "" || url.hash !== "") {
-      throw new FarsideError("bad-input", `Give ${bare} without what follows it: the account's access is configured.`);
+      throw new FarsideError(
+        "bad-input",
+        `Give ${bare} without what follows it (a SAS): the service does not keep secrets in its tables, and reaches the account with its own access. To write with a SAS, use the command line without the service.`,
+      );
     }
     try {
       return {
@@ -116,19 +131,34 @@ export class StorageAccounts {
     }
   }
 
+  /** An account that no setting names, opened when it is first met; undefined for what is none, or without an identity. */
+  #other(hostname: string): Account | undefined {
+    const name = hostname.endsWith(publicSuffix) ? hostname.slice(0, -publicSuffix.length) : "";
+    if (!/^[a-z0-9]{3,24}$/.test(name)) return undefined;
+    const account = this.#byIdentity?.(`https://${hostname}`);
+    if (account !== undefined) this.#accounts.push(account);
+    return account;
+  }
+
   #unknown(what: string): FarsideError {
     const known = this.#accounts.map((account) => account.url).join(", ");
     return new FarsideError(
       "bad-input",
-      `There is no access configured to ${what}: use ${known === "" ? "a configured account (there is none)" : known}, or add the account to the app's settings.`,
+      `There is no access configured to ${what}: use ${known === "" ? "a configured account (there is none)" : known}, or add the setting FARSIDE_ACCOUNT_<NAME> with its connection string or its blob endpoint.`,
     );
   }
 }
 
+/** Of Azure's public cloud. A name before it is an account, whoever owns it; the service there is Azure's. */
+const publicSuffix = ".blob.core.windows.net";
+
 async function openAccount(connectionStringOrUrl: string): Promise<Account> {
   const service = await openBlobAccount(connectionStringOrUrl);
-  const once = await openBlobAccount(connectionStringOrUrl, 1);
-  return { name: service.accountName, url: publicUrl(service.url).replace(/\/+$/, ""), service, once };
+  return accountOf(service.url, service, await openBlobAccount(connectionStringOrUrl, 1));
+}
+
+function accountOf(url: string, service: BlobServiceClient, once: BlobServiceClient): Account {
+  return { name: service.accountName, url: publicUrl(url).replace(/\/+$/, ""), service, once };
 }
 
 /** A SAS is a query. */

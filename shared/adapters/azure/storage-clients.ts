@@ -49,12 +49,7 @@ export async function openBlobAccount(
 ): Promise<BlobServiceClient> {
   if (/^https?:\/\//.test(connectionStringOrUrl)) {
     const url = parseUrl(connectionStringOrUrl);
-    const credential = await credentialFor(url);
-    return withTryTimeout(
-      defaultTryTimeoutMs,
-      (options) =>
-        new BlobServiceClient(url.href, credential, { ...options, retryOptions: { ...retryOptions, maxTries } }),
-    );
+    return openByCredential(url, await credentialFor(url), maxTries);
   }
   return withTryTimeout(defaultTryTimeoutMs, (options) => {
     try {
@@ -69,6 +64,25 @@ export async function openBlobAccount(
       );
     }
   });
+}
+
+/** What opens accounts by their URLs with the identity that DefaultAzureCredential finds; `maxTries` as above. */
+export async function openByIdentity(): Promise<(url: string, maxTries?: number) => BlobServiceClient> {
+  const { DefaultAzureCredential } = await import("@azure/identity");
+  const credential = new DefaultAzureCredential();
+  return (url, maxTries = retryOptions.maxTries) => openByCredential(parseUrl(url), credential, maxTries);
+}
+
+function openByCredential(
+  url: URL,
+  credential: AnonymousCredential | TokenCredential,
+  maxTries: number,
+): BlobServiceClient {
+  return withTryTimeout(
+    defaultTryTimeoutMs,
+    (options) =>
+      new BlobServiceClient(url.href, credential, { ...options, retryOptions: { ...retryOptions, maxTries } }),
+  );
 }
 
 /** A URL as it may be shown: without query, and so without a SAS. */

@@ -52,6 +52,8 @@ export class MemoryDiskSource implements DiskSource {
   readonly #disks = new Map<string, Disk>();
   readonly #snapshots = new Map<string, Snapshot>();
   readonly #everMade = new Map<string, Snapshot>();
+  /** Those of nobody's attempt. */
+  readonly #kept = new Map<string, SparseImage>();
   #made = 0;
 
   /** `now`: the source's clock, in milliseconds since 1970-01-01 UTC. */
@@ -83,6 +85,13 @@ export class MemoryDiskSource implements DiskSource {
   clear(url: string, offset: number, length: number): void {
     const disk = this.#disk(url);
     this.#disks.set(url, { ...disk, ...cleared(disk, offset, length) });
+  }
+
+  /** A snapshot that is no backup's: it can be read, and is not listed. */
+  keep(url: string): Reference {
+    const id = `kept-${++this.#made}`;
+    this.#kept.set(id, this.#disk(url));
+    return { url, snapshot: id };
   }
 
   image(url: string): SparseImage {
@@ -176,7 +185,7 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   async *allocatedRanges(reference: Reference, window: Window, signal: AbortSignal): AsyncIterable<ByteRange> {
-    const { pages, sizeBytes } = await this.#turn(signal, () => this.#snapshot(reference));
+    const { pages, sizeBytes } = await this.#turn(signal, () => this.#readable(reference));
     for (const page of pagesWithin([...pages.keys()], window)) yield clip(page, window, sizeBytes);
   }
 
@@ -200,7 +209,7 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   read(reference: Reference, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#turn(signal, () => readImage(this.#snapshot(reference), offset, length));
+    return this.#turn(signal, () => readImage(this.#readable(reference), offset, length));
   }
 
   async #turn<T>(signal: AbortSignal, work: () => T): Promise<T> {
@@ -224,6 +233,10 @@ export class MemoryDiskSource implements DiskSource {
     const disk = this.#disks.get(url);
     if (disk === undefined) throw new FarsideError("not-found", `There is no disk at ${url}.`, { details: { url } });
     return disk;
+  }
+
+  #readable(reference: Reference): SparseImage {
+    return this.#kept.get(reference["snapshot"] ?? "") ?? this.#snapshot(reference);
   }
 
   #snapshot(reference: Reference): Snapshot {

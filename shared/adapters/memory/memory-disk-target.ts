@@ -1,27 +1,49 @@
 /** Restore targets in memory, for tests and the simulation. */
 import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, RunId } from "../../core/ids.ts";
-import type { DiskTarget, TargetDisk } from "../../ports/disk-target.ts";
+import type { TargetDisk } from "../../ports/disk-target.ts";
+import type { RunTarget } from "../../ports/run-target.ts";
 import { emptyImage, type SparseImage, written } from "./sparse-image.ts";
 
 interface Target {
   readonly runId: RunId | undefined;
   image: SparseImage;
   finished: boolean;
+  /** What stood here before `replace`. */
+  kept?: Target;
 }
 
-export class MemoryDiskTarget implements DiskTarget {
+export class MemoryDiskTarget implements RunTarget {
   readonly #targets = new Map<string, Target>();
 
+  /** URLs of disks that somebody uses. */
+  readonly inUse = new Set<string>();
+
   /** Puts somebody else's disk there. */
-  occupy(url: string, sizeBytes: number): void {
-    this.#targets.set(url, { runId: undefined, image: emptyImage(sizeBytes), finished: true });
+  occupy(url: string, sizeBytes: number, content: Uint8Array = new Uint8Array()): void {
+    this.#targets.set(url, { runId: undefined, image: written(emptyImage(sizeBytes), 0, content), finished: true });
+  }
+
+  /** Somebody removes what stands there. */
+  remove(url: string): void {
+    this.#targets.delete(url);
+  }
+
+  /** URLs where something is kept that stood there before. */
+  keeping(): readonly string[] {
+    return [...this.#targets].filter(([, target]) => target.kept !== undefined).map(([url]) => url);
   }
 
   /** The content of a finished disk. */
   finished(url: string): SparseImage | undefined {
     const target = this.#targets.get(url);
     return target?.finished === true ? target.image : undefined;
+  }
+
+  /** The run whose finished disk stands there. */
+  finishedBy(url: string): RunId | undefined {
+    const target = this.#targets.get(url);
+    return target?.finished === true ? target.runId : undefined;
   }
 
   /** URLs of targets that somebody began and did not finish. */
@@ -63,17 +85,57 @@ export class MemoryDiskTarget implements DiskTarget {
     target.image = written(target.image, offset, content);
   }
 
+  async replace(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<string | undefined> {
+    await turn(signal);
+    const kept = this.#targets.get(disk.url);
+    if (kept?.runId === runId && !kept.finished) return kept.kept && keptAt(disk);
+    if (kept !== undefined && (!kept.finished || kept.runId === runId))
+      throw new FarsideError("target-exists", `${disk.url} is another run's.`);
+    if (this.inUse.has(disk.url)) throw new FarsideError("refused", `${disk.url} is in use.`);
+    const begun = { runId, image: emptyImage(disk.sizeBytes), finished: false };
+    this.#targets.set(disk.url, kept === undefined ? begun : { ...begun, kept });
+    return kept && keptAt(disk);
+  }
+
+  async check(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
+    await turn(signal);
+    this.#own(disk, runId);
+  }
+
   async finish(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
     await turn(signal);
-    const target = this.#open(disk);
-    if (target.runId !== runId) throw new FarsideError("target-exists", `The target ${disk.url} is another run's.`);
-    target.finished = true;
+    this.#own(disk, runId).finished = true;
+  }
+
+  async takeBack(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
+    await turn(signal);
+    const target = this.#targets.get(disk.url);
+    if (target?.runId !== runId) return;
+    if (target.finished && this.inUse.has(disk.url)) throw new FarsideError("in-use", `${disk.url} is in use.`);
+    this.#drop(disk, target);
+  }
+
+  async release(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
+    await turn(signal);
+    const target = this.#targets.get(disk.url);
+    if (target?.runId === runId) delete target.kept;
   }
 
   async discard(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
     await turn(signal);
     const target = this.#targets.get(disk.url);
-    if (target?.runId === runId && !target.finished) this.#targets.delete(disk.url);
+    if (target?.runId === runId && !target.finished) this.#drop(disk, target);
+  }
+
+  #drop(disk: TargetDisk, { kept }: Target): void {
+    if (kept === undefined) this.#targets.delete(disk.url);
+    else this.#targets.set(disk.url, kept);
+  }
+
+  #own(disk: TargetDisk, runId: RunId): Target {
+    const target = this.#open(disk);
+    if (target.runId === runId) return target;
+    throw new FarsideError("target-exists", `The target ${disk.url} is another run's.`);
   }
 
   #isTaken(disk: TargetDisk, runId: RunId): boolean {
@@ -87,6 +149,8 @@ export class MemoryDiskTarget implements DiskTarget {
     return target;
   }
 }
+
+const keptAt = (disk: TargetDisk): string => `${disk.url}?snapshot=before`;
 
 async function turn(signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();

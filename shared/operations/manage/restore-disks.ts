@@ -3,12 +3,12 @@ import type { DiskName, RunId } from "../../core/ids.ts";
 import { quote } from "../../core/ids.ts";
 import type { Manifest, ManifestDisk } from "../../core/vault/manifest.ts";
 import type { DiskTarget, TargetDisk } from "../../ports/disk-target.ts";
+import type { ChosenDisk } from "../restore/choose-restore.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { readDisk } from "../vault/read-disk.ts";
 
 export interface RestoreDisksInput {
-  readonly manifest: Manifest;
-  readonly disks: readonly ManifestDisk[];
+  readonly disks: readonly ChosenDisk[];
   /** Where each goes, as the target's `locate` gives it. */
   readonly urlOf: (disk: DiskName) => string;
   /** Of this restore alone: the target knows its own unfinished work by it. */
@@ -39,7 +39,8 @@ export async function restoreDisks(
   signal: AbortSignal,
 ): Promise<readonly RestoredDisk[]> {
   const { runId } = input;
-  const disks = input.disks.map((disk) => ({
+  const disks = input.disks.map(({ manifest, disk }) => ({
+    manifest,
     disk,
     place: { name: disk.name, sizeBytes: disk.sizeBytes, url: input.urlOf(disk.name) },
   }));
@@ -47,10 +48,10 @@ export async function restoreDisks(
   const begun: TargetDisk[] = [];
   const restored: RestoredDisk[] = [];
   try {
-    for (const { disk, place } of disks) {
+    for (const { manifest, disk, place } of disks) {
       begun.push(place);
       await target.prepare(place, runId, signal);
-      const writtenBytes = await restoreDisk(vault, target, input, disk, place, signal);
+      const writtenBytes = await restoreDisk(vault, target, input, { manifest, disk }, place, signal);
       restored.push({ name: disk.name, sizeBytes: disk.sizeBytes, url: place.url, writtenBytes });
     }
     for (const { place } of disks) await target.finish(place, runId, signal);
@@ -76,7 +77,7 @@ async function restoreDisk(
   vault: OpenVault,
   target: DiskTarget,
   input: RestoreDisksInput,
-  disk: ManifestDisk,
+  { manifest, disk }: ChosenDisk,
   place: TargetDisk,
   signal: AbortSignal,
 ): Promise<number> {
@@ -92,7 +93,7 @@ async function restoreDisk(
       input.onProgress(disk.name, piece.length);
     }
   } catch (error) {
-    throw hasCode(error, "vault-corrupt") ? atBytes(error, vault, input.manifest, disk, reached) : error;
+    throw hasCode(error, "vault-corrupt") ? atBytes(error, vault, manifest, disk, reached) : error;
   }
   return writtenBytes;
 }

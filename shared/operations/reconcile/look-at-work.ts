@@ -2,6 +2,7 @@
  * Runs whose row does not say whether they stand still: the newest of their work blobs does, by the service's clock.
  */
 import type { ActiveBackup, ActiveRestore, ActiveRun } from "../../core/run-transitions.ts";
+import { longestRestoreMs } from "../../core/restore-plan.ts";
 import { stillMs } from "../../core/reconcile-decision.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import { msBetween, timestamp } from "../../core/timestamp.ts";
@@ -33,7 +34,11 @@ export async function lookAtWork(
   const vault = await context.vault(signal);
   const seen = await lookAround(context, vault, run, signal);
   if (seen === "moving") return;
-  if (run.kind === "backup" && (await endIfTooOld(context, run, seen.serviceTime, signal))) {
+  const ended =
+    run.kind === "backup"
+      ? await endIfTooOld(context, run, seen.serviceTime, signal)
+      : await endIfTooLong(context, run, seen.serviceTime, signal);
+  if (ended) {
     counts.runsEnded++;
     return;
   }
@@ -74,7 +79,11 @@ async function lookAround(
   const now = timestamp(context.clock.now());
   const ageMs = msBetween(newest, now);
   const session = run.kind === "backup" && "set" in run ? run.set.sessionStartedAt : newest;
-  if (ageMs >= 0 && ageMs < limit && msBetween(session, now) < longestSessionMs) return "moving";
+  const isLong =
+    run.kind === "backup"
+      ? msBetween(session, now) >= longestSessionMs
+      : msBetween(run.createdAt, now) >= longestRestoreMs;
+  if (ageMs >= 0 && ageMs < limit && !isLong) return "moving";
   const { lastModified: serviceTime } = await putWorkBlob(vault, run.runId, lookPath, new Uint8Array(), signal);
   // Without any work blob there is nothing of the service's to compare: then our own clock has to do.
   const still = anything ? msBetween(newest, serviceTime) >= limit : true;
@@ -96,6 +105,19 @@ async function endIfTooOld(
   const end = { state: "failed", error: { code: "session-too-old", message } } as const;
   const mine = (now: ActiveRun) => now.kind === "backup" && "set" in now && now.set.attemptId === attemptId;
   return (await endRun(context, run.runId, end, mine, signal)).kind === "ended";
+}
+
+/** By the service's clock: our own may have jumped. */
+async function endIfTooLong(
+  context: Context,
+  run: ActiveRestore,
+  serviceTime: Timestamp,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (msBetween(run.createdAt, serviceTime) < longestRestoreMs) return false;
+  const message = `The restore did not come to its end within ${longestRestoreMs / 86_400_000} days of ${run.createdAt}: restore fewer disks at once, or see in its events what held it up.`;
+  const end = { state: "failed", error: { code: "deadline-passed", message } } as const;
+  return (await endRun(context, run.runId, end, () => true, signal)).kind === "ended";
 }
 
 async function driveBackup(

@@ -2,7 +2,7 @@ import { FarsideError } from "../../core/errors.ts";
 import type { PointId, VmId } from "../../core/ids.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import type { Manifest } from "../../core/vault/manifest.ts";
-import { listRestorePoints, newestRestorePoint, readManifest } from "../vault/list-restore-points.ts";
+import { listRestorePoints, newestRestorePoint, readEntries, readManifest } from "../vault/list-restore-points.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 
 export type PointChoice =
@@ -11,7 +11,10 @@ export type PointChoice =
   /** The newest restore point whose snapshots were taken at or before this instant. */
   | { readonly kind: "at"; readonly at: Timestamp };
 
-/** Throws `not-found` where there is none, saying why. */
+/**
+ * The one restore point that is meant. A point whose manifest is damaged is passed over by `latest` and `at`, as an older one answers
+ * them too; asked for by its id it throws `vault-corrupt`. Throws `not-found` where there is none, saying why.
+ */
 export async function choosePoint(
   vault: OpenVault,
   vmId: VmId,
@@ -22,7 +25,7 @@ export async function choosePoint(
     case "latest": {
       const newest = await newestRestorePoint(vault, vmId, signal);
       if (newest !== undefined) return newest.manifest;
-      throw noPoint(vmId, `The VM ${vmId} has no restore point.`);
+      throw noPoint(vmId, `The VM ${vmId} has no restore point that counts.`);
     }
     case "point":
       return readPoint(vault, vmId, choice.pointId, signal);
@@ -46,11 +49,10 @@ async function readPoint(vault: OpenVault, vmId: VmId, pointId: PointId, signal:
 async function findPointAt(vault: OpenVault, vmId: VmId, at: Timestamp, signal: AbortSignal): Promise<Manifest> {
   const entries = (await listRestorePoints(vault, vmId, signal)).filter((one) => one.tombstonedAt === undefined);
   let oldest: Timestamp | undefined;
-  for (const { pointId } of entries.toReversed()) {
-    const found = await readManifest(vault, vmId, pointId, signal);
-    if (found.kind !== "standing") continue;
-    if (found.manifest.snapshotAt <= at) return found.manifest;
-    oldest = found.manifest.snapshotAt;
+  for await (const point of readEntries(vault, entries.toReversed(), signal)) {
+    if (point.kind !== "standing") continue;
+    if (point.manifest.snapshotAt <= at) return point.manifest;
+    oldest = point.manifest.snapshotAt;
   }
   const hint = oldest === undefined ? "It has no restore point at all." : `Its oldest is of ${oldest}.`;
   throw noPoint(vmId, `The VM ${vmId} has no restore point of ${at} or before. ${hint}`);

@@ -4,12 +4,13 @@
  */
 import { FarsideError, hasCode } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
-import type { BackupIn, EndedRun, RestoreIn } from "../../core/run-transitions.ts";
+import type { BackupIn, EndedRun } from "../../core/run-transitions.ts";
 import { cleanedUp, isActive } from "../../core/run-transitions.ts";
 import type { Freeze } from "../../core/run.ts";
 import { clockToleranceMs } from "../../core/schedule-slots.ts";
 import { epochMs } from "../../core/timestamp.ts";
 import type { Context } from "../context.ts";
+import { cleanUpTargets } from "../restore/targets.ts";
 import { deleteWork } from "../vault/work-blobs.ts";
 import { changeRun } from "./change-run.ts";
 import { releaseVm } from "./claim-vm.ts";
@@ -33,7 +34,7 @@ async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal):
   // First, for a server stands still meanwhile; but a guest that does not answer keeps nothing else from being removed.
   const frozen = run.kind === "backup" ? await tryThaw(context, run.freeze, signal) : undefined;
   if (run.kind === "backup") await cleanUpBackup(context, run, signal);
-  else await cleanUpRestore(context, run, signal);
+  else await cleanUpTargets(context, run, signal);
   await deleteWork(await context.vault(signal), run.runId, signal);
   if (frozen !== undefined) throw frozen.error;
   await changeRun(
@@ -66,17 +67,6 @@ async function cleanUpBackup(
 ): Promise<void> {
   await releaseVm(context, run.vmId, run.runId, signal);
   await removeSnapshots(context, run, signal);
-}
-
-async function cleanUpRestore(
-  context: Context,
-  run: RestoreIn<"succeeded" | "failed" | "cancelled">,
-  signal: AbortSignal,
-): Promise<void> {
-  if (run.state === "succeeded") return;
-  for (const { name, sizeBytes, url } of run.disks) {
-    await context.target.discard({ name, sizeBytes, url }, run.runId, signal);
-  }
 }
 
 /** How much longer than its own time limit a guest that does not answer is asked again: not every guest keeps its limit. */

@@ -105,19 +105,30 @@ export async function* readDisk(
   options: ReadDiskOptions,
   signal: AbortSignal,
 ): AsyncGenerator<DiskPiece, void, undefined> {
-  const { fromByte = 0, toByte = disk.sizeBytes, parallelism = defaultParallelism } = options;
-  if (!(fromByte >= 0 && fromByte <= toByte && toByte <= disk.sizeBytes)) {
-    const range = `${fromByte} to ${toByte}`;
-    throw new FarsideError("bad-input", `The range ${range} is not within a disk of ${disk.sizeBytes} bytes.`);
-  }
+  const { parallelism = defaultParallelism } = options;
   const index = await readDiskIndex(vault, disk, signal);
+  const plans = planDisk(vault, index, options, signal);
+  yield* mapOrdered(plans, parallelism, (plan, aborted) => fetchPiece(vault, index, plan, aborted), signal);
+}
+
+/** What `readDisk` reads, without reading its chunks: for a caller that bounds what is in memory by itself. */
+export async function* planDisk(
+  vault: OpenVault,
+  index: DiskIndex,
+  range: Pick<ReadDiskOptions, "fromByte" | "toByte">,
+  signal: AbortSignal,
+): AsyncGenerator<PiecePlan, void, undefined> {
+  const { fromByte = 0, toByte = index.sizeBytes } = range;
+  if (!(fromByte >= 0 && fromByte <= toByte && toByte <= index.sizeBytes)) {
+    const wanted = `${fromByte} to ${toByte}`;
+    throw new FarsideError("bad-input", `The range ${wanted} is not within a disk of ${index.sizeBytes} bytes.`);
+  }
   const segments = diskSegments(index).filter((one) => one.toByte > fromByte && one.fromByte < toByte);
   const read = async (segment: DiskSegment, aborted: AbortSignal) => ({
     segment,
     chunkIds: segment.id === zeroObjectId ? undefined : await readSegment(vault, segment, aborted),
   });
-  const plans = planPieces(mapOrdered(segments, segmentsAhead, read, signal), index, fromByte, toByte);
-  yield* mapOrdered(plans, parallelism, (plan, aborted) => fetchPiece(vault, index, plan, aborted), signal);
+  yield* planPieces(mapOrdered(segments, segmentsAhead, read, signal), index, fromByte, toByte);
 }
 
 /** What a stretch of a disk is made of, before it is read. A chunk's stretch never leaves the chunk. */
@@ -163,7 +174,7 @@ export function* planSegment(
   }
 }
 
-async function fetchPiece(
+export async function fetchPiece(
   vault: OpenVault,
   index: DiskIndex,
   plan: PiecePlan,

@@ -8,6 +8,7 @@ import type {
   RestoreTarget,
   Run,
   RunEvent,
+  SafetySnapshot,
   Waiting,
 } from "../../core/run.ts";
 import {
@@ -20,6 +21,7 @@ import {
   policyName,
   record,
   runId,
+  textMap,
   timestamp,
   variants,
   vmId,
@@ -112,8 +114,29 @@ const backupRun = variants<BackupRun>("state", [
   }),
 ]);
 
-const restoreTarget = record<RestoreTarget>({ kind: z.literal("container"), url: z.string() });
-const restoreDisk = record<RestoreDisk>({ name: diskName, sizeBytes: count, url: z.string(), restoredBytes: count });
+const restoreTarget = variants<RestoreTarget>("kind", [
+  record<Extract<RestoreTarget, { kind: "container" }>>({
+    kind: z.literal("container"),
+    url: z.string(),
+    overwrite: z.literal(true).exactOptional(),
+  }),
+  record<Extract<RestoreTarget, { kind: "revert" }>>({ kind: z.literal("revert") }),
+]);
+const restoreDisk = record<RestoreDisk>({
+  name: diskName,
+  sizeBytes: count,
+  url: z.string(),
+  restoredBytes: count,
+  pointId: pointId.exactOptional(),
+  writtenBytes: count.exactOptional(),
+  kept: z.string().exactOptional(),
+});
+const safetySnapshot = record<SafetySnapshot>({
+  disk: diskName,
+  snapshot: z.string(),
+  reference: textMap,
+  wayBack: z.string(),
+});
 
 const restoreFacts = {
   ...runFacts,
@@ -122,6 +145,7 @@ const restoreFacts = {
   target: restoreTarget,
   disks: z.array(restoreDisk),
   startedAt: timestamp.exactOptional(),
+  safety: z.array(safetySnapshot).exactOptional(),
 };
 
 const restoreRun = variants<RestoreRun>("state", [

@@ -14,6 +14,7 @@ export const sourceAccountRow = z.strictObject({
 
 export const idempotentRequestRow = z.strictObject({
   requestId: z.string().min(1),
+  bodyHash: z.string().exactOptional(),
   runId,
   createdAt: timestamp,
 });

@@ -205,11 +205,12 @@ export const routes = {
     ...post,
     name: "request-restore",
     path: "vms/{vm}/restores",
-    summary: "Restores the disks of a restore point as page blobs into a container. Overwrites nothing.",
+    summary:
+      "Restores the disks of a restore point: as page blobs into a container, or into the VM's own disks (a revert).",
     params: vmParams,
     body: restoreBodySchema,
     answers: [accepted],
-    problems: ["bad-input", "not-found", "target-exists", "refused"],
+    problems: ["bad-input", "not-found", "target-exists", "refused", "run-active", "already-exists"],
   }),
   listRuns: route({
     ...read,

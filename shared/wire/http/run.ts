@@ -26,6 +26,12 @@ const diskSchema = z.object({
   method: z.enum(["all", "diff", "compare"]).optional(),
   url: z.string().optional().describe("Restore: the page blob that is written."),
   restoredBytes: bytesSchema.optional(),
+  restorePointId: pointIdSchema.optional().describe("Restore: the point that this disk is of."),
+  writtenBytes: bytesSchema.optional().describe("Revert: bytes that differed, and so were written or cleared."),
+  kept: z
+    .string()
+    .optional()
+    .describe("Restore with overwrite: where the disk that stood here is kept until the run has ended."),
 });
 
 const eventSchema = z.object({
@@ -67,7 +73,13 @@ export const runViewSchema = z.object({
   attempt: countSchema.optional(),
   notBefore: instantSchema.optional(),
   waiting: z.object({ condition: z.string(), tries: countSchema }).optional(),
-  target: z.object({ kind: z.literal("container"), url: z.string() }).optional(),
+  target: z
+    .object({ kind: z.enum(["container", "revert"]), url: z.string().optional(), overwrite: z.boolean().optional() })
+    .optional(),
+  safety: z
+    .array(z.object({ disk: diskNameSchema, snapshot: z.string(), wayBack: z.string() }))
+    .optional()
+    .describe("Revert: what each disk held before, kept until you remove it, and the command that puts it back."),
   progress: z.object({ windows: countSchema, windowsDone: countSchema }).optional(),
   createdAt: instantSchema,
   startedAt: instantSchema.optional(),
@@ -138,8 +150,11 @@ function backupView(run: BackupRun): RunView {
 function restoreView(run: RestoreRun): RunView {
   return {
     ...commonView(run),
-    disks: run.disks.map((disk) => ({ ...disk })),
+    disks: run.disks.map(({ pointId = run.pointId, ...disk }) => ({ ...disk, restorePointId: pointId })),
     restorePointId: run.pointId,
     target: { ...run.target },
+    ...(run.safety === undefined
+      ? {}
+      : { safety: run.safety.map(({ disk, snapshot, wayBack }) => ({ disk, snapshot, wayBack })) }),
   };
 }

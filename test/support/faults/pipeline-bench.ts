@@ -176,7 +176,11 @@ export class Scene {
   async restore(manifest: Manifest, into: string, begun: () => void): Promise<RestoreRun> {
     const { run } = await requestRestore(
       this.pipeline.context,
-      { vm: this.vm, point: { kind: "point", pointId: manifest.pointId }, targetUrl: this.#parts.restoreUrl(into) },
+      {
+        vm: this.vm,
+        point: { kind: "point", pointId: manifest.pointId },
+        target: { kind: "container", url: this.#parts.restoreUrl(into) },
+      },
       never,
     );
     begun();

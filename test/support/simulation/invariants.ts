@@ -9,7 +9,7 @@ import {
   written,
 } from "../../../shared/adapters/memory/sparse-image.ts";
 import type { PointId, VmId } from "../../../shared/core/ids.ts";
-import type { RestoreRun } from "../../../shared/core/run.ts";
+import type { RestoreDisk, RestoreRun } from "../../../shared/core/run.ts";
 import { isActive } from "../../../shared/core/run-transitions.ts";
 import type { Manifest, ManifestDisk } from "../../../shared/core/vault/manifest.ts";
 import { listAll } from "../../../shared/operations/list-all.ts";
@@ -35,6 +35,7 @@ export async function breaches(world: World): Promise<readonly string[]> {
   found.push(...(await rowBreaches(world, standing)));
   found.push(...(await runBreaches(world, standing)));
   found.push(...leftovers(world, newest));
+  found.push(...(await revertLeftovers(world)));
   return found;
 }
 
@@ -91,7 +92,10 @@ async function runBreaches(world: World, standing: ReadonlySet<string>): Promise
   for (const run of await world.runs()) {
     if (isActive(run)) found.push(`I7: run ${run.runId} is still ${run.state}`);
     else if (run.cleanUp !== "done") found.push(`I9: run ${run.runId} is not cleaned up`);
-    if (run.kind === "restore" && run.state === "succeeded") found.push(...(await restoreBreaches(world, run)));
+    if (run.kind === "restore") {
+      if (run.state === "succeeded") found.push(...(await restoreBreaches(world, run)));
+      else found.push(...wholeLooking(world, run));
+    }
     if (run.kind === "backup" && run.state === "succeeded") {
       points.add(run.restorePointId);
       if (!standing.has(`${run.vmId}/${run.restorePointId}`)) {
@@ -109,16 +113,44 @@ async function runBreaches(world: World, standing: ReadonlySet<string>): Promise
 
 /** I1: a restored disk holds what the snapshot held. */
 async function restoreBreaches(world: World, run: RestoreRun): Promise<readonly string[]> {
-  const point = await readManifest(world.vault, run.vmId, run.pointId, world.signal);
-  if (point.kind !== "standing") return [`I1: ${run.pointId}, which was restored, is ${point.kind}`];
-  return run.disks.flatMap((disk) => {
-    const source = point.manifest.disks.find(({ name }) => name === disk.name);
-    const held = source && world.source.everMade(source.snapshot);
-    const restored = world.target.finished(disk.url);
-    if (held === undefined || restored === undefined) return [`I1: ${disk.url} is no finished disk`];
-    const difference = firstDifference(held, restored);
-    return difference === undefined ? [] : [`I1: ${disk.url} differs at byte ${difference}`];
-  });
+  const found: string[] = [];
+  for (const disk of run.target.kind === "container" ? run.disks : []) {
+    found.push(...(await diskBreaches(world, run, disk)));
+  }
+  return found;
+}
+
+async function diskBreaches(world: World, run: RestoreRun, disk: RestoreDisk): Promise<readonly string[]> {
+  const pointId = disk.pointId ?? run.pointId;
+  const point = await readManifest(world.vault, run.vmId, pointId, world.signal);
+  if (point.kind !== "standing") return [`I1: ${pointId}, which was restored, is ${point.kind}`];
+  // Somebody has put another disk there since.
+  if (world.target.finished(disk.url) !== undefined && world.target.finishedBy(disk.url) !== run.runId) return [];
+  const source = point.manifest.disks.find(({ name }) => name === disk.name);
+  const held = source && world.source.everMade(source.snapshot);
+  const restored = world.target.finished(disk.url);
+  if (held === undefined || restored === undefined) return [`I1: ${disk.url} is no finished disk`];
+  const difference = firstDifference(held, restored);
+  return difference === undefined ? [] : [`I1: ${disk.url} differs at byte ${difference}`];
+}
+
+/** A restore that did not succeed leaves nothing that could be taken for its disk. */
+function wholeLooking(world: World, run: RestoreRun): readonly string[] {
+  return run.disks
+    .filter(({ url }) => world.target.finishedBy(url) === run.runId)
+    .map(({ url }) => `I7: run ${run.runId} ${run.state}, and its disk ${url} looks whole`);
+}
+
+/** I9: no disk is held, and of safety snapshots only those are there that a run's row names for a person. */
+async function revertLeftovers(world: World): Promise<readonly string[]> {
+  const named = (await world.runs()).flatMap((run) => (run.kind === "restore" ? (run.safety ?? []) : []));
+  const names = new Set(named.map(({ snapshot }) => snapshot));
+  const kept = new Set(world.reverter.kept().map(({ snapshot }) => snapshot));
+  return [
+    ...[...kept].filter((snapshot) => !names.has(snapshot)).map((snapshot) => `I9: ${snapshot} is left`),
+    ...[...names].filter((snapshot) => !kept.has(snapshot)).map((snapshot) => `Safety: ${snapshot} is gone`),
+    ...[...world.reverter.holders].flatMap(([url, by]) => (by === "machine" ? [] : [`I9: ${by} holds ${url}`])),
+  ];
 }
 
 /** I9: nothing is left over but the snapshots that the next backups build on. */
@@ -130,6 +162,7 @@ function leftovers(world: World, newest: ReadonlyMap<VmId, Manifest>): readonly 
   }
   for (const name of world.store.names()) if (name.startsWith("work/")) found.push(`I9: ${name} is left`);
   for (const url of world.target.unfinished()) found.push(`I9: the unfinished target ${url} is left`);
+  for (const url of world.target.keeping()) found.push(`I9: what stood at ${url} is still kept`);
   for (const { task } of world.queue.pending()) found.push(`I9: a message ${task.kind} is left`);
   return found;
 }

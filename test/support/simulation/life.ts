@@ -72,7 +72,7 @@ export async function live(world: World, steps: number): Promise<LifeReport> {
       const request = {
         vm: random.pick(vms),
         point: { kind: "latest" },
-        targetUrl: `https://target.example/restore-${step}`,
+        target: { kind: "container", url: `https://target.example/restore-${step}` },
       } as const;
       works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
     }

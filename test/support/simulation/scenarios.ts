@@ -1,6 +1,7 @@
 import { expect } from "vitest";
-import { firstDifference } from "../../../shared/adapters/memory/sparse-image.ts";
+import { firstDifference, readImage } from "../../../shared/adapters/memory/sparse-image.ts";
 import { parseVmName } from "../../../shared/core/ids.ts";
+import type { RestoreTarget } from "../../../shared/core/run.ts";
 import { isActive } from "../../../shared/core/run-transitions.ts";
 import { vmIdOf } from "../../../shared/core/vm.ts";
 import { cancelRun } from "../../../shared/operations/cancel-run.ts";
@@ -10,8 +11,9 @@ import { requestRestore } from "../../../shared/operations/request-restore.ts";
 import { scheduleBackups } from "../../../shared/operations/schedule-backups.ts";
 import { newestRestorePoint } from "../../../shared/operations/vault/list-restore-points.ts";
 import type { Scenario } from "./crash-sweep.ts";
+import { breaches } from "./invariants.ts";
 import { Process } from "./process.ts";
-import { minuteMs, World } from "./world.ts";
+import { diskUrl, minuteMs, World } from "./world.ts";
 
 const mib = 1024 * 1024;
 const vm = parseVmName("web");
@@ -125,9 +127,10 @@ const restores: Readonly<Record<string, Scenario>> = {
   },
 };
 
-function askForRestore(world: World, process = new Process()) {
-  const targetUrl = "https://target.example/back";
-  const request = { vm: "web", point: { kind: "latest" }, targetUrl, idempotencyKey: "once" } as const;
+const toContainer = { kind: "container", url: "https://target.example/back" } as const;
+
+function askForRestore(world: World, process = new Process(), target: RestoreTarget = toContainer) {
+  const request = { vm: "web", point: { kind: "latest" }, target, idempotencyKey: "once" } as const;
   return requestRestore(world.context(process), request, world.signal);
 }
 
@@ -147,6 +150,149 @@ async function restored(world: World): Promise<void> {
     expect(target).toBeDefined();
   }
 }
+
+const dataTarget = `${toContainer.url}/data.vhd`;
+const stoodThere = Buffer.alloc(4096, 5);
+
+/** Something stands at the target of one disk. */
+async function overwriting(): Promise<World> {
+  const world = await changedVm();
+  world.target.occupy(dataTarget, mib / 2, stoodThere);
+  await askForRestore(world, undefined, { ...toContainer, overwrite: true });
+  return world;
+}
+
+/** Either restored, or what stood there stands there again. */
+async function restoredOrPutBack(world: World): Promise<void> {
+  const run = (await world.runs()).find((one) => one.kind === "restore");
+  if (run?.state === "succeeded") return restored(world);
+  expect(run?.state).toMatch(/failed|cancelled/);
+  const there = world.target.finished(dataTarget);
+  expect(there && readImage(there, 0, stoodThere.length).every((byte) => byte === 5)).toBe(true);
+  expect(there?.sizeBytes).toBe(mib / 2);
+}
+
+const overwrites: Readonly<Record<string, Scenario>> = {
+  "start-restore (overwriting)": { prepare: overwriting, act: deliverNext, expect: restored },
+  "restore-window (overwriting)": {
+    prepare: async () => until(await overwriting(), "restore-window"),
+    act: deliverNext,
+    expect: restored,
+  },
+  "finish-restore (overwriting)": {
+    prepare: async () => until(await overwriting(), "finish-restore"),
+    act: deliverNext,
+    expect: restored,
+  },
+  "cancel-run (overwriting)": {
+    prepare: async () => until(await overwriting(), "restore-window"),
+    act: cancel,
+    expect: restoredOrPutBack,
+  },
+  // The second target is gone between the look at it and its end.
+  "finish-restore (fails for good half-way)": {
+    prepare: async () => until(await overwriting(), "finish-restore"),
+    act: async (world, process) => {
+      const [next] = world.visible();
+      const finish = world.target.finish.bind(world.target);
+      world.target.finish = async (disk, runId, signal) => {
+        if (disk.url.endsWith("/os.vhd")) world.target.remove(dataTargetOf("data"));
+        return finish(disk, runId, signal);
+      };
+      if (next !== undefined) await world.deliver(next, process);
+    },
+    expect: async (world) => {
+      expect((await world.runs()).find((one) => one.kind === "restore")).toMatchObject({
+        state: "failed",
+        error: { code: "not-found" },
+      });
+      expect(world.target.finished(dataTargetOf("os"))).toBeUndefined();
+    },
+  },
+};
+
+const dataTargetOf = (disk: string): string => `${toContainer.url}/${disk}.vhd`;
+
+/** Stopped, changed since its only point: written over, written where the point has zeros, cleared where it has data. */
+async function stoppedVm(): Promise<World> {
+  const world = await changedVm();
+  world.guest("web").behaviour = "dead";
+  world.source.powerState = "stopped";
+  world.scribble("web", "os", 900_000, 70_000);
+  world.source.clear(diskUrl("web", "data"), 299_008, 8192);
+  return world;
+}
+
+const inPlace = { kind: "revert" } as const;
+
+async function reverting(): Promise<World> {
+  const world = await stoppedVm();
+  await askForRestore(world, undefined, inPlace);
+  return world;
+}
+
+async function reverted(world: World): Promise<void> {
+  await everyRunSucceeded(world, 1);
+  await disksAreOfThePoint(world);
+  // The next backup builds on the point before it, and is right: the invariants compare it with its snapshots.
+  world.scribble("web", "data", 700_000);
+  await world.backUp("web");
+  await everyRunSucceeded(world, 2);
+  expect(await breaches(world)).toEqual([]);
+}
+
+async function disksAreOfThePoint(world: World): Promise<void> {
+  const point = await newestRestorePoint(world.vault, vmIdOf(vm), world.signal);
+  expect(point?.manifest.disks).toHaveLength(2);
+  for (const disk of point?.manifest.disks ?? []) {
+    const held = world.source.everMade(disk.snapshot);
+    expect(held && firstDifference(world.source.image(diskUrl("web", disk.name)), held)).toBeUndefined();
+    expect(held).toBeDefined();
+  }
+}
+
+const reverts: Readonly<Record<string, Scenario>> = {
+  "request-restore (revert)": {
+    prepare: stoppedVm,
+    act: (world, process) => askForRestore(world, process, inPlace),
+    expect: async (world) => {
+      await askForRestore(world, undefined, inPlace);
+      await world.settle();
+      await reverted(world);
+    },
+  },
+  "start-restore (revert)": { prepare: reverting, act: deliverNext, expect: reverted },
+  "restore-window (revert)": {
+    prepare: async () => until(await reverting(), "restore-window"),
+    act: deliverNext,
+    expect: reverted,
+  },
+  "finish-restore (revert)": {
+    prepare: async () => until(await reverting(), "finish-restore"),
+    act: deliverNext,
+    expect: reverted,
+  },
+  "cancel-run (reverting)": {
+    prepare: async () => {
+      const world = await until(await reverting(), "restore-window");
+      // One window is written: the disks are half-way.
+      await deliverNext(world, new Process());
+      return world;
+    },
+    act: cancel,
+    expect: async (world) => {
+      const [cancelled] = (await world.runs()).filter((run) => run.state === "cancelled");
+      if (cancelled?.kind === "restore" && cancelled.state === "cancelled") {
+        expect(cancelled.error.message).toMatch(/half way .* revert again.* safety snapshots/);
+      }
+      // A new revert goes on from there.
+      const request = { vm: "web", point: { kind: "latest" }, target: inPlace } as const;
+      await requestRestore(world.context(), request, world.signal);
+      await world.settle();
+      await disksAreOfThePoint(world);
+    },
+  },
+};
 
 const ends: Readonly<Record<string, Scenario>> = {
   "cancel-run (queued)": { prepare: requested, act: cancel, expect: endedOnce },
@@ -212,4 +358,10 @@ async function endedOnce(world: World): Promise<void> {
   expect((await world.runs()).filter(isActive)).toEqual([]);
 }
 
-export const scenarios: Readonly<Record<string, Scenario>> = { ...backups, ...restores, ...ends };
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  ...backups,
+  ...restores,
+  ...overwrites,
+  ...reverts,
+  ...ends,
+};

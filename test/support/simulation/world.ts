@@ -3,6 +3,7 @@
  * run in it, and die in it; the services live on.
  */
 import { MemoryCatalog } from "../../../shared/adapters/memory/memory-catalog.ts";
+import { MemoryDiskReverter } from "../../../shared/adapters/memory/memory-disk-reverter.ts";
 import { MemoryDiskSource } from "../../../shared/adapters/memory/memory-disk-source.ts";
 import { MemoryDiskTarget } from "../../../shared/adapters/memory/memory-disk-target.ts";
 import { MemoryGuest } from "../../../shared/adapters/memory/memory-guest.ts";
@@ -52,6 +53,7 @@ export class World {
   readonly queue = new MemoryTaskQueue({ now: this.clock.serviceNow });
   readonly store = new MemoryVaultStore(this.clock.serviceNow);
   readonly source = new MemoryDiskSource(this.clock.serviceNow);
+  readonly reverter = new MemoryDiskReverter(this.source);
   readonly target = new MemoryDiskTarget();
   readonly guests = new Map<string, MemoryGuest>();
   readonly log: { level: string; event: string; fields: Readonly<Record<string, unknown>> }[] = [];
@@ -84,6 +86,7 @@ export class World {
   context(process: Process = new Process()): Context {
     const vault = { ...this.vault, store: gated("store", this.store, process) };
     const source = gated("source", this.source, process);
+    const reverter = gated("reverter", this.reverter, process);
     return {
       clock: this.clock,
       random: this.random,
@@ -94,6 +97,7 @@ export class World {
       source: () => source,
       guest: gated("guest", this.#guestAgent(), process),
       target: gated("target", this.target, process),
+      reverter: () => reverter,
       vault: () => Promise.resolve(vault),
       limits: this.limits,
       transfer: createTransfer(this.limits.chunksAtOnce),

@@ -39,8 +39,7 @@ function restored(target: MemoryDiskTarget, disk: string): Uint8Array | undefine
 }
 
 const input = (manifest: Manifest, target: DiskTarget, onProgress: (bytes: number) => void = () => undefined) => ({
-  manifest,
-  disks: manifest.disks,
+  disks: manifest.disks.map((disk) => ({ manifest, disk })),
   runId,
   urlOf: (disk: Manifest["disks"][number]["name"]) => target.locate(container, disk),
   onProgress: (_disk: string, bytes: number) => onProgress(bytes),

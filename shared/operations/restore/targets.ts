@@ -1,0 +1,82 @@
+/**
+ * What the steps of a restore do with its targets as a whole, for each kind: page blobs in a container, or the VM's own disks. Every
+ * part may run twice, at once, or stop anywhere.
+ */
+import { FarsideError } from "../../core/errors.ts";
+import { runEvents } from "../../core/run-events.ts";
+import type { RestoreIn } from "../../core/run-transitions.ts";
+import type { RestoreDisk, RestoreRun, SafetySnapshot } from "../../core/run.ts";
+import { epochMs } from "../../core/timestamp.ts";
+import type { ManifestDisk } from "../../core/vault/manifest.ts";
+import type { Context } from "../context.ts";
+import { releaseVm } from "../run/claim-vm.ts";
+import { recordEvent } from "../run/record-event.ts";
+import { leaveReverted, prepareRevert } from "./revert-disks.ts";
+
+type Ended = RestoreIn<"succeeded" | "failed" | "cancelled">;
+
+export interface PreparedTargets {
+  readonly disks: readonly RestoreDisk[];
+  readonly safety?: readonly SafetySnapshot[];
+}
+
+/** Before the first byte is written. */
+export async function prepareTargets(
+  context: Context,
+  run: RestoreIn<"queued" | "preparing">,
+  sources: readonly ManifestDisk[],
+  signal: AbortSignal,
+): Promise<PreparedTargets> {
+  const { runId, target } = run;
+  if (target.kind === "revert") {
+    return { disks: run.disks, safety: await prepareRevert(context, run, sources, signal) };
+  }
+  const disks: RestoreDisk[] = [];
+  for (const disk of run.disks) {
+    if (target.overwrite === true) {
+      const kept = await context.target.replace(disk, runId, signal);
+      disks.push(kept === undefined ? disk : { ...disk, kept });
+    } else {
+      await context.target.prepare(disk, runId, signal);
+      disks.push(disk);
+    }
+  }
+  return { disks };
+}
+
+/** What a late delivery has made ready for a run that had ended by then: nobody else would take it away. */
+export async function leaveTargets(context: Context, run: RestoreRun, signal: AbortSignal): Promise<void> {
+  if (run.target.kind === "revert") {
+    for (const disk of run.disks) await leaveReverted(context, run, disk, signal);
+    return;
+  }
+  for (const disk of run.disks) await context.target.discard(disk, run.runId, signal);
+}
+
+/** How long after its end a run's clean-up waits for access that was taken away. */
+const accessGraceMs = 24 * 3_600_000;
+
+/** Removes what an ended run left at its targets, or puts back what stood there. */
+export async function cleanUpTargets(context: Context, run: Ended, signal: AbortSignal): Promise<void> {
+  for (const disk of run.disks) {
+    try {
+      await cleanUpTarget(context, run, disk, signal);
+    } catch (error) {
+      if (!(error instanceof FarsideError) || error.advice === "retry") throw error;
+      const elapsedMs = context.clock.now() - epochMs(run.finishedAt);
+      if (error.code === "forbidden" && elapsedMs < accessGraceMs) throw error;
+      const { runId, finishedAt: at } = run;
+      const message = `The clean-up of ${disk.name} is left to you: ${error.message}`;
+      const fields = { disk: disk.name, url: disk.url, code: error.code };
+      await recordEvent(context, { runId, at, name: runEvents.targetLeft, message, level: "error", fields }, signal);
+    }
+  }
+  if (run.target.kind === "revert") await releaseVm(context, run.vmId, run.runId, signal);
+}
+
+async function cleanUpTarget(context: Context, run: Ended, disk: RestoreDisk, signal: AbortSignal): Promise<void> {
+  const { runId, target } = run;
+  if (target.kind === "revert") return leaveReverted(context, run, disk, signal);
+  if (run.state !== "succeeded") return context.target.takeBack(disk, runId, signal);
+  if (target.overwrite === true) await context.target.release(disk, runId, signal);
+}

@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest";
+import { StorageAccounts } from "../../../../shared/adapters/azure/storage-accounts.ts";
+
+const key = Buffer.alloc(64, 7).toString("base64");
+const byKey = `DefaultEndpointsProtocol=https;AccountName=known;AccountKey=${key};EndpointSuffix=core.windows.net`;
+
+describe("An account that no setting names", () => {
+  test("is reached with the app's identity, where it has one: for containers, blobs, and snapshots by their account's name", async () => {
+    const accounts = await StorageAccounts.open([byKey], "by-identity");
+    expect(accounts.container("https://other.blob.core.windows.net/restored/")).toEqual({
+      url: "https://other.blob.core.windows.net/restored",
+      account: "other",
+      container: "restored",
+    });
+    expect(accounts.place("https://third.blob.core.windows.net/disks/a/b.vhd")).toEqual({
+      account: "third",
+      container: "disks",
+      blob: "a/b.vhd",
+    });
+    const client = accounts.pageBlob({ account: "fourth", container: "disks", blob: "os.vhd" });
+    expect(client.url).toBe("https://fourth.blob.core.windows.net/disks/os.vhd");
+    expect(accounts.urlOf({ account: "fourth", container: "disks", blob: "os.vhd" })).toBe(client.url);
+  });
+
+  test("is refused where only keys are configured, naming the setting to add", async () => {
+    const accounts = await StorageAccounts.open([byKey]);
+    expect(accounts.container("https://known.blob.core.windows.net/restored").account).toBe("known");
+    expect(() => accounts.container("https://other.blob.core.windows.net/restored")).toThrow(
+      expect.objectContaining({ code: "bad-input", message: expect.stringContaining("FARSIDE_ACCOUNT_<NAME>") }),
+    );
+  });
+
+  test.each([
+    "http://other.blob.core.windows.net/restored",
+    "https://other.blob.core.windows.net:8443/restored",
+    "https://other.blob.core.windows.net.example.com/restored",
+    "https://a.b.blob.core.windows.net/restored",
+    "https://blob.core.windows.net/restored",
+    "https://127.0.0.1/other/restored",
+  ])("is no other host: %s is sent no credential", async (url) => {
+    const accounts = await StorageAccounts.open([byKey], "by-identity");
+    expect(() => accounts.container(url)).toThrow(expect.objectContaining({ code: "bad-input" }));
+  });
+});
+
+test("A URL with a SAS is refused without repeating it", async () => {
+  const accounts = await StorageAccounts.open([byKey], "by-identity");
+  for (const account of ["known", "other"]) {
+    try {
+      accounts.container(`https://${account}.blob.core.windows.net/restored?sv=2026&sig=very-secret`);
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ code: "bad-input", message: expect.stringContaining("SAS") });
+      expect(String(error)).not.toContain("very-secret");
+    }
+  }
+});
