@@ -1,0 +1,73 @@
+/** What a test makes go wrong. Each planned fault happens once, and a test can ask whether it did: one that was never reached proves nothing. */
+import type { IncomingMessage } from "node:http";
+import type { ArmError } from "./arm-error.ts";
+import type { OperationShape } from "./operations.ts";
+
+export type OperationFault = { readonly kind: "fails"; readonly error: ArmError } | { readonly kind: "never-ends" };
+
+export interface PlannedFault<T> {
+  readonly fault: T;
+  /** How often it happens; once where it is not given. */
+  readonly times?: number;
+}
+
+interface Plan<T> {
+  readonly matches: (name: string) => boolean;
+  readonly fault: T;
+  left: number;
+  happened: number;
+}
+
+/** Tells whether, and how often, the fault has happened. */
+export interface FaultHandle {
+  readonly happened: () => number;
+}
+
+export class ArmFaults {
+  readonly #operations: Plan<OperationFault>[] = [];
+  readonly #requests: Plan<ArmError | "reset">[] = [];
+  #shape: (name: string) => OperationShape = () => "both";
+  /** Of the SAS endpoint; it may destroy the connection. */
+  beforeData: (request: IncomingMessage) => Promise<void> = async () => undefined;
+
+  /** Operations of this name (`snapshots/write`) end so. */
+  planOperation(name: string, fault: OperationFault, times = 1): FaultHandle {
+    return add(this.#operations, (seen) => seen === name, fault, times);
+  }
+
+  /** Requests whose `METHOD path` matches are answered so, before anything happens. */
+  planRequest(pattern: RegExp, fault: ArmError | "reset", times = 1): FaultHandle {
+    return add(this.#requests, (seen) => pattern.test(seen), fault, times);
+  }
+
+  /** Which headers the operations of a name answer with. */
+  planShapes(shape: (name: string) => OperationShape): void {
+    this.#shape = shape;
+  }
+
+  ofOperation(name: string): OperationFault | undefined {
+    return take(this.#operations, name);
+  }
+
+  ofRequest(methodAndPath: string): ArmError | "reset" | undefined {
+    return take(this.#requests, methodAndPath);
+  }
+
+  shapeOf(name: string): OperationShape {
+    return this.#shape(name);
+  }
+}
+
+function add<T>(plans: Plan<T>[], matches: (name: string) => boolean, fault: T, times: number): FaultHandle {
+  const plan = { matches, fault, left: times, happened: 0 };
+  plans.push(plan);
+  return { happened: () => plan.happened };
+}
+
+function take<T>(plans: readonly Plan<T>[], name: string): T | undefined {
+  const plan = plans.find(({ matches, left }) => left > 0 && matches(name));
+  if (plan === undefined) return undefined;
+  plan.left -= 1;
+  plan.happened += 1;
+  return plan.fault;
+}

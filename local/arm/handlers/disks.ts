@@ -1,0 +1,154 @@
+/** Managed disks: empty, for upload, from a snapshot, from a disk restore point. */
+import { randomUUID } from "node:crypto";
+import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
+import { accept, ok, page } from "../arm.ts";
+import { ArmError } from "../arm-error.ts";
+import { diskBytes, footerBytes, grownBytes, newDiskBytes } from "../disks/disk-bytes.ts";
+import type { Bytes } from "../disks/disk-store.ts";
+import { asList, asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
+
+const type = "Microsoft.Compute/disks";
+const inGroup = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Compute/disks";
+
+export const diskRoutes: readonly Route[] = [
+  { method: "PUT", template: `${inGroup}/{diskName}`, handle: putDisk },
+  { method: "GET", template: `${inGroup}/{diskName}`, handle: (arm, call) => ok(arm.resources.require(call.id).body) },
+  { method: "PATCH", template: `${inGroup}/{diskName}`, handle: updateDisk },
+  { method: "DELETE", template: `${inGroup}/{diskName}`, handle: deleteDisk },
+  { method: "GET", template: inGroup, handle: listDisks },
+  { method: "GET", template: "/subscriptions/{subscriptionId}/providers/Microsoft.Compute/disks", handle: listDisks },
+];
+
+function listDisks(arm: Arm, call: ArmCall): Reply {
+  const scope = call.id.slice(0, call.id.toLowerCase().indexOf("/providers/"));
+  const bodies = arm.resources.below(scope, type).map(({ body }) => body);
+  return page(call, bodies, 100, call.id);
+}
+
+async function putDisk(arm: Arm, call: ArmCall): Promise<Reply> {
+  const { id, body } = call;
+  const properties = asObject(body["properties"]);
+  if (arm.resources.get(id) !== undefined) return updateDisk(arm, call);
+  const made = await contentOf(arm, asObject(properties["creationData"]), properties);
+  const unique = {
+    uniqueId: randomUUID(),
+    timeCreated: new Date(arm.now()).toISOString(),
+    diskSizeBytes: diskBytes(made.bytes),
+    diskSizeGB: Math.ceil(diskBytes(made.bytes) / 1024 ** 3),
+    diskState: made.state,
+  };
+  const resource: Resource = {
+    id,
+    type,
+    bytes: made.bytes,
+    body: {
+      ...body,
+      id,
+      name: call.params["diskName"],
+      type,
+      properties: { networkAccessPolicy: "AllowAll", ...properties, ...unique, provisioningState: "Creating" },
+    },
+  };
+  arm.resources.put(resource);
+  const finish = (): Json => arm.resources.change(id, { provisioningState: "Succeeded" }).body;
+  const onFailure = (): void => void arm.resources.change(id, { provisioningState: "Failed" });
+  return accept(arm, { name: "disks/write", finish, onFailure }, { status: 202, first: resource.body });
+}
+
+/** The bounds of `uploadSizeBytes`: 20 MiB and 32 TiB (less one GiB), and the footer. */
+const uploadBounds = { least: 20 * 1024 ** 2 + footerBytes, most: 35_183_298_347_520 };
+
+async function contentOf(
+  arm: Arm,
+  creation: Json,
+  properties: Json,
+): Promise<{ readonly bytes: Bytes; readonly state: string }> {
+  switch (creation["createOption"]) {
+    case "Empty": {
+      const size = sizeOf(properties["diskSizeGB"]);
+      return { bytes: await newDiskBytes(arm.store, size, arm.now()), state: "Unattached" };
+    }
+    case "Upload": {
+      const size = Number(creation["uploadSizeBytes"]);
+      if (!(size >= uploadBounds.least && size <= uploadBounds.most) || size % 512 !== 0) {
+        throw invalid(`uploadSizeBytes ${size} is not within ${uploadBounds.least} and ${uploadBounds.most}.`);
+      }
+      return { bytes: arm.store.create(size), state: "ReadyToUpload" };
+    }
+    case "Copy":
+    case "Restore": {
+      const source = arm.resources.require(asText(creation["sourceResourceId"]) ?? "");
+      if (source.bytes === undefined) throw invalid(`${source.id} is no disk, snapshot or disk restore point.`);
+      return { bytes: arm.store.copyOf(source.bytes), state: "Unattached" };
+    }
+    default:
+      throw invalid(`createOption ${String(creation["createOption"])} is not one that this region knows.`);
+  }
+}
+
+function sizeOf(diskSizeGB: unknown): number {
+  if (typeof diskSizeGB === "number" && Number.isInteger(diskSizeGB) && diskSizeGB > 0) return diskSizeGB * 1024 ** 3;
+  throw invalid(`diskSizeGB ${String(diskSizeGB)} is not a whole number of GiB.`);
+}
+
+async function updateDisk(arm: Arm, { id, body }: ArmCall): Promise<Reply> {
+  const before = arm.resources.require(id);
+  const wanted = asObject(body["properties"])["diskSizeGB"];
+  if (wanted !== undefined) await growDisk(arm, before, sizeOf(wanted));
+  const finish = (): Json => {
+    const now = arm.resources.require(id);
+    const tags = body["tags"] === undefined ? {} : { tags: body["tags"] };
+    return arm.resources.put({ ...now, body: { ...now.body, ...tags } }).body;
+  };
+  return accept(arm, { name: "disks/write", finish }, { status: 202, first: before.body });
+}
+
+async function growDisk(arm: Arm, disk: Resource, sizeBytes: number): Promise<void> {
+  if (disk.bytes === undefined || sizeBytes === diskBytes(disk.bytes)) return;
+  if (sizeBytes < diskBytes(disk.bytes)) throw invalid("A disk never becomes smaller.");
+  arm.resources.put({ ...disk, bytes: await grownBytes(arm.store, disk.bytes, sizeBytes, arm.now()) });
+  arm.resources.change(disk.id, { diskSizeBytes: sizeBytes, diskSizeGB: sizeBytes / 1024 ** 3 });
+}
+
+function deleteDisk(arm: Arm, { id }: ArmCall): Reply {
+  const disk = arm.resources.get(id);
+  if (disk === undefined) return { kind: "done", status: 204 };
+  const owner = attachedTo(arm, id);
+  if (owner !== undefined) {
+    throw new ArmError(409, "OperationNotAllowed", `Disk ${id} is attached to VM ${owner.id}.`);
+  }
+  refuseShared(arm, id);
+  const finish = (): undefined => {
+    arm.resources.remove(id);
+    return undefined;
+  };
+  return accept(arm, { name: "disks/delete", finish });
+}
+
+/** The VM that a disk is attached to. */
+export function attachedTo(arm: Arm, diskId: string): Resource | undefined {
+  return arm.resources
+    .all()
+    .find((vm) => vm.type === "Microsoft.Compute/virtualMachines" && disksOf(vm).includes(diskId.toLowerCase()));
+}
+
+/** Ids of the OS disk and the data disks, in lower case. */
+export function disksOf(vm: Resource): readonly string[] {
+  const profile = asObject(propertiesOf(vm)["storageProfile"]);
+  return [asObject(profile["osDisk"]), ...asList(profile["dataDisks"])].flatMap((disk) => {
+    const id = asText(asObject(disk["managedDisk"])["id"]);
+    return id === undefined ? [] : [id.toLowerCase()];
+  });
+}
+
+/** What has a SAS cannot be deleted. */
+export function refuseShared(arm: Arm, id: string): void {
+  const grant = arm.grants.of(id);
+  if (grant === undefined || grant.expiresAt <= arm.now()) return;
+  const text = `There is an active shared access signature outstanding for ${id}. Call EndGetAccess before deleting.`;
+  throw new ArmError(409, "OperationNotAllowed", text);
+}
+
+export function invalid(message: string): ArmError {
+  return new ArmError(400, "InvalidParameter", message);
+}

@@ -1,0 +1,136 @@
+/** Incremental snapshots of managed disks, with their documented limits. */
+import { randomUUID } from "node:crypto";
+import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
+import { accept, ok, page } from "../arm.ts";
+import { ArmError } from "../arm-error.ts";
+import { diskBytes } from "../disks/disk-bytes.ts";
+import { asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
+import { invalid, refuseShared } from "./disks.ts";
+
+const type = "Microsoft.Compute/snapshots";
+const inGroup =
+  "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Compute/snapshots";
+
+export const snapshotRoutes: readonly Route[] = [
+  { method: "PUT", template: `${inGroup}/{snapshotName}`, handle: putSnapshot },
+  {
+    method: "GET",
+    template: `${inGroup}/{snapshotName}`,
+    handle: (arm, call) => ok(arm.resources.require(call.id).body),
+  },
+  { method: "DELETE", template: `${inGroup}/{snapshotName}`, handle: deleteSnapshot },
+  { method: "GET", template: inGroup, handle: listSnapshots },
+  {
+    method: "GET",
+    template: "/subscriptions/{subscriptionId}/providers/Microsoft.Compute/snapshots",
+    handle: listSnapshots,
+  },
+];
+
+/** Documented limits of incremental snapshots. */
+const mostOfDisk = 500;
+const mostInFiveMinutes = 7;
+const fiveMinutesMs = 5 * 60_000;
+
+function listSnapshots(arm: Arm, call: ArmCall): Reply {
+  const scope = call.id.slice(0, call.id.toLowerCase().indexOf("/providers/"));
+  const bodies = arm.resources.below(scope, type).map(({ body }) => body);
+  return page(call, bodies, 100, call.id);
+}
+
+function putSnapshot(arm: Arm, call: ArmCall): Reply {
+  const { id, body } = call;
+  const properties = asObject(body["properties"]);
+  const creation = asObject(properties["creationData"]);
+  if (creation["createOption"] !== "Copy")
+    throw invalid(`createOption ${String(creation["createOption"])} is not known here.`);
+  const standing = arm.resources.get(id);
+  // The same PUT again changes nothing: the snapshot of the first one stands.
+  if (standing !== undefined) return ok(standing.body);
+  const disk = arm.resources.require(asText(creation["sourceResourceId"]) ?? "");
+  if (disk.bytes === undefined) throw invalid(`${disk.id} has no bytes to snapshot.`);
+  const incremental = properties["incremental"] === true;
+  if (incremental) refuseTooMany(arm, disk);
+  const taken = snapshotOf(arm, disk);
+  const resource: Resource = {
+    id,
+    type,
+    bytes: taken.bytes,
+    body: {
+      ...body,
+      id,
+      name: call.params["snapshotName"],
+      type,
+      properties: {
+        networkAccessPolicy: "AllowAll",
+        ...properties,
+        ...taken.properties,
+        ...(incremental ? {} : { incrementalSnapshotFamilyId: undefined }),
+        creationData: { ...creation, sourceUniqueId: propertiesOf(disk)["uniqueId"] },
+        uniqueId: randomUUID(),
+        timeCreated: new Date(arm.now()).toISOString(),
+        provisioningState: "Creating",
+      },
+    },
+  };
+  arm.resources.put(resource);
+  const finish = (): Json => arm.resources.change(id, { provisioningState: "Succeeded" }).body;
+  const onFailure = (): void => void arm.resources.change(id, { provisioningState: "Failed" });
+  return accept(arm, { name: "snapshots/write", finish, onFailure }, { status: 202, first: resource.body });
+}
+
+function refuseTooMany(arm: Arm, disk: Resource): void {
+  const unique = propertiesOf(disk)["uniqueId"];
+  const others = arm.resources.all().filter((one) => {
+    return one.type === type && asObject(propertiesOf(one)["creationData"])["sourceUniqueId"] === unique;
+  });
+  if (others.length >= mostOfDisk) {
+    throw new ArmError(
+      409,
+      "OperationNotAllowed",
+      `The disk ${disk.id} has ${mostOfDisk} incremental snapshots already.`,
+    );
+  }
+  const recent = others.filter(
+    (one) => arm.now() - Date.parse(String(propertiesOf(one)["timeCreated"])) < fiveMinutesMs,
+  );
+  if (recent.length < mostInFiveMinutes) return;
+  const text = `At most ${mostInFiveMinutes} incremental snapshots of a disk can be made in five minutes.`;
+  throw new ArmError(409, "OperationNotAllowed", text);
+}
+
+/**
+ * The disk's bytes of this instant, and what a snapshot or disk restore point tells of them. The family is the disk's: a disk that is
+ * made anew under the same name is another one.
+ */
+export function snapshotOf(arm: Arm, disk: Resource) {
+  if (disk.bytes === undefined) throw invalid(`${disk.id} has no bytes to snapshot.`);
+  const { snapshot, disk: goesOn } = arm.store.snapshot(disk.bytes);
+  arm.resources.put({ ...disk, bytes: goesOn });
+  const { osType, hyperVGeneration, uniqueId } = propertiesOf(disk);
+  const properties: Json = {
+    diskSizeBytes: diskBytes(snapshot),
+    diskSizeGB: Math.ceil(diskBytes(snapshot) / 1024 ** 3),
+    ...(osType === undefined ? {} : { osType }),
+    ...(hyperVGeneration === undefined ? {} : { hyperVGeneration }),
+    completionPercent: 100,
+    snapshotAccessState: "Available",
+    incrementalSnapshotFamilyId: familyOf(String(uniqueId)),
+  };
+  return { bytes: snapshot, properties };
+}
+
+/** One family for each disk, told apart from the disk's own id. */
+export function familyOf(diskUniqueId: string): string {
+  return `f${diskUniqueId.slice(1)}`;
+}
+
+function deleteSnapshot(arm: Arm, { id }: ArmCall): Reply {
+  if (arm.resources.get(id) === undefined) return { kind: "done", status: 204 };
+  refuseShared(arm, id);
+  const finish = (): undefined => {
+    arm.resources.remove(id);
+    return undefined;
+  };
+  return accept(arm, { name: "snapshots/delete", finish });
+}
