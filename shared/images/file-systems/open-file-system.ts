@@ -1,6 +1,7 @@
 import type { BlockDevice } from "../../ports/block-device.ts";
 import type { FileSystem } from "../../ports/file-system.ts";
 import { notSupported } from "../image-errors.ts";
+import { openFat } from "./fat/open-fat.ts";
 import { openNtfs } from "./ntfs/open-ntfs.ts";
 
 /** `type` as `VolumeContent` says it. Throws `image-corrupt` and `not-supported`; see the port. */
@@ -9,6 +10,8 @@ export async function openFileSystem(type: string, device: BlockDevice, signal: 
   switch (type) {
     case "ntfs":
       return openNtfs(device, signal);
+    case "vfat":
+      return openFat(device, signal);
     default:
       throw notSupported(`The file system ${type} (${device.sizeBytes} bytes)`);
   }
