@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { FarsideError } from "../../../../shared/core/errors.ts";
 import { ByteView } from "../../../../shared/images/byte-view.ts";
 import { decompressLznt1 } from "../../../../shared/images/file-systems/ntfs/lznt1.ts";
 import { linkTarget, parseReparsePoint } from "../../../../shared/images/file-systems/ntfs/reparse-point.ts";
@@ -40,14 +41,18 @@ describe("LZNT1", () => {
   test("of any bytes ends in as many bytes as were asked for, or says that it is damaged", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(9000), (packed, sizeBytes) => {
-        try {
-          expect(decompressLznt1(packed, sizeBytes, "test").length).toBe(sizeBytes);
-        } catch (error) {
-          expect(error).toMatchObject({ code: "image-corrupt" });
-        }
+        expect([sizeBytes, "image-corrupt"]).toContain(lengthOrCode(packed, sizeBytes));
       }),
     );
   });
+
+  const lengthOrCode = (packed: Uint8Array, sizeBytes: number): unknown => {
+    try {
+      return decompressLznt1(packed, sizeBytes, "test").length;
+    } catch (error) {
+      return error instanceof FarsideError ? error.code : error;
+    }
+  };
 });
 
 describe("Mapping pairs", () => {
@@ -66,9 +71,9 @@ describe("Mapping pairs", () => {
 
   test("are refused where they leave the volume, are empty, or end within a run", () => {
     for (const hex of ["2110ffff00", "110100", "11ff05", "1100050000", "3101", "0100", "f101", "8001"]) {
-      expect(() => decode(hex, hex === "110100" ? 0 : 0x100000), hex).toThrow(/damaged at the test/);
+      expect(() => decode(hex, hex === "110100" ? 0 : 0x100000)).toThrow(/damaged at the test/);
     }
-    expect(() => decode(`81${"01"}${"ff".repeat(7)}7f00`)).toThrow(/not within the volume/);
+    expect(() => decode(`8101${"ff".repeat(7)}7f00`)).toThrow(/not within the volume/);
   });
 
   test("are cut to a range", () => {
@@ -201,7 +206,7 @@ describe("A reparse point", () => {
   });
 
   test("that ends within its target is damaged", () => {
-    const value = Buffer.from("0c0000a00c000000" + "0000ff00000000000000" + "0000", "hex");
+    const value = Buffer.from("0c0000a00c0000000000ff000000000000000000", "hex");
     expect(() => linkTarget(parseReparsePoint(new ByteView(value, "test")))).toThrow(/damaged/);
   });
 });
