@@ -1,12 +1,12 @@
 import { imageCorrupt } from "./image-errors.ts";
 
-/**
- * `name`, where a directory may have it. Throws `image-corrupt` for one that would lead elsewhere when it is joined to a path; no file
- * system that makes such names is known.
- */
+/** Whether a directory may have an entry of this name: others would lead elsewhere when they are joined to a path. */
+export function isEntryName(name: string): boolean {
+  return name !== "" && name !== "." && name !== ".." && !name.includes("/") && !name.includes("\0");
+}
+
+/** `name` as it is. Throws `image-corrupt` for one that no directory may have; nothing is known that makes them. */
 export function entryName(name: string, where: string): string {
-  if (name === "" || name === "." || name === ".." || name.includes("/") || name.includes("\0")) {
-    throw imageCorrupt(where, `${JSON.stringify(name)} cannot be the name of an entry`);
-  }
-  return name;
+  if (isEntryName(name)) return name;
+  throw imageCorrupt(where, `${JSON.stringify(name)} cannot be the name of an entry`);
 }
