@@ -44,13 +44,19 @@ export async function withMounted<T>(
  * XFS_IOC_GOINGDOWN, one number, without flushing the log), and what the disk holds at that instant becomes the file `crashed`, before
  * the kernel could write back what its log already holds.
  */
-export async function withCrash<T>(image: string, crashed: string, work: (folder: string) => Promise<T>): Promise<T> {
-  return withMounted(image, async (folder) => {
+export async function withCrash<T>(
+  image: string,
+  crashed: string,
+  work: (folder: string) => Promise<T>,
+  options: readonly string[] = [],
+): Promise<T> {
+  const workAndCrash = async (folder: string): Promise<T> => {
     const result = await work(folder);
     const shutDown =
       "import fcntl,os,struct,sys; fcntl.ioctl(os.open(sys.argv[1],os.O_RDONLY),0x8004587d,struct.pack('I',2))";
     await run(tool("python3"), ["-c", shutDown, folder]);
     await copyFile(image, crashed);
     return result;
-  });
+  };
+  return withMounted(image, workAndCrash, options);
 }
