@@ -1,4 +1,5 @@
 /** What `farside export` says of what it serves. */
+import type { ListenAddress } from "../shared/core/nbd/listen-address.ts";
 import type { Manifest } from "../shared/core/vault/manifest.ts";
 import type { Volume, VolumeContent } from "../shared/images/volumes/volume.ts";
 import { formatBytes, formatTime, printable } from "./format.ts";
@@ -6,7 +7,12 @@ import type { NbdAccess } from "./nbd-clients.ts";
 import { clientTasks, clientUri } from "./nbd-clients.ts";
 import type { Output } from "./output.ts";
 
-export function tellExports(output: Output, manifest: Manifest, volumes: readonly Volume[], access: NbdAccess): void {
+export function tellExports(
+  output: Output,
+  manifest: Manifest,
+  volumes: readonly Volume[],
+  access: NbdAccess & { readonly address: ListenAddress },
+): void {
   const exported = volumes.filter(({ device }) => device !== undefined);
   const missing = volumes.filter(({ device }) => device === undefined);
   const disks = exported.filter(({ kind }) => kind === "disk").map(({ name }) => name);

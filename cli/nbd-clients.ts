@@ -9,7 +9,8 @@ export interface ClientTask {
 }
 
 export interface NbdAccess {
-  readonly address: ListenAddress;
+  /** Where clients find the server. */
+  readonly reachedAt: ListenAddress;
   readonly tls: boolean;
 }
 
@@ -47,12 +48,12 @@ export function clientTasks(
 }
 
 /** For libnbd and what is built on it. */
-export function clientUri({ address, tls }: NbdAccess, name: string): string {
-  const uri = nbdUri(address, tls, name);
+export function clientUri({ reachedAt, tls }: NbdAccess, name: string): string {
+  const uri = nbdUri(reachedAt, tls, name);
   return tls ? `${uri}${uri.includes("?") ? "&" : "?"}tls-certificates=${certificates}` : uri;
 }
 
-function convertLines({ address, tls }: NbdAccess, disk: string): readonly string[] {
+function convertLines({ reachedAt: address, tls }: NbdAccess, disk: string): readonly string[] {
   const target = shellWord(`${disk}.qcow2`);
   if (!tls) return [`qemu-img convert -p -f raw -O qcow2 ${shellWord(nbdUri(address, tls, disk))} ${target}`];
   const at =
@@ -74,16 +75,16 @@ function mountLines(uri: string): readonly string[] {
 }
 
 /** It has a form of its own: `nbd://`, with the socket as a parameter, also where it is a unix socket. */
-function guestfishLine({ address }: NbdAccess, disks: readonly string[]): string {
+function guestfishLine({ reachedAt }: NbdAccess, disks: readonly string[]): string {
   const adds = disks.map((disk) => {
-    const uri = nbdUri(address, false, disk).replace("nbd+unix://", "nbd://");
+    const uri = nbdUri(reachedAt, false, disk).replace("nbd+unix://", "nbd://");
     return `--format=raw -a ${shellWord(uri)}`;
   });
   return `guestfish --ro ${adds.join(" ")} -i`;
 }
 
-function qemuLine({ address }: NbdAccess, disks: readonly string[]): string {
-  const drives = disks.map((disk) => shellWord(`file=${nbdUri(address, false, disk)},format=raw,if=virtio`));
+function qemuLine({ reachedAt }: NbdAccess, disks: readonly string[]): string {
+  const drives = disks.map((disk) => shellWord(`file=${nbdUri(reachedAt, false, disk)},format=raw,if=virtio`));
   return `qemu-system-x86_64 -m 2048 -snapshot ${drives.map((drive) => `-drive ${drive}`).join(" ")}`;
 }
 

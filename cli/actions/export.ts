@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { NbdServer, NbdTls } from "../../shared/compose/nbd.ts";
 import { serveNbd } from "../../shared/compose/nbd.ts";
@@ -50,7 +50,11 @@ export async function exportDisks(verb: Verb, target: string, flags: ExportFlags
     return withAddress(wanted, async (listen) => {
       const server = await serve(verb, manifest, volumes, listen, tls);
       try {
-        tellExports(verb.output, manifest, volumes, { address: server.address, tls: tls !== undefined });
+        tellExports(verb.output, manifest, volumes, {
+          address: server.address,
+          reachedAt: reachableAt(server.address),
+          tls: tls !== undefined,
+        });
         await untilAsked(verb.signal);
         // As `farside up`, and every verb that Ctrl-C ends.
         return 130;
@@ -136,6 +140,12 @@ async function serve(
     },
     verb.signal,
   );
+}
+
+/** Who listens on all addresses is reached by the machine's name. */
+function reachableAt(address: ListenAddress): ListenAddress {
+  const onAll = address.kind === "tcp" && ["0.0.0.0", "::"].includes(address.host);
+  return onAll ? { ...address, host: hostname() } : address;
 }
 
 /** What is wrong on standard error; with --verbose also who comes and goes. */
