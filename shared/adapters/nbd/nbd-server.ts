@@ -9,7 +9,7 @@
  */
 import { createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { FarsideError } from "../../core/errors.ts";
-import { isLocal, type ListenAddress } from "../../core/nbd/listen-address.ts";
+import { refuseOpenAddress, type ListenAddress } from "../../core/nbd/listen-address.ts";
 import type { Offer } from "../../core/nbd/negotiate.ts";
 import type { BlockDevice } from "../../ports/block-device.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -53,7 +53,7 @@ export interface NbdServer {
  */
 export async function startNbdServer(options: NbdServerOptions, signal: AbortSignal): Promise<NbdServer> {
   signal.throwIfAborted();
-  refuseOpen(options);
+  refuseOpenAddress(options.listen, options.tls !== undefined);
   if (options.tls !== undefined) checkTls(options.tls);
   const limits = { ...defaultNbdLimits, ...options.limits };
   const stopping = new AbortController();
@@ -98,14 +98,6 @@ export async function startNbdServer(options: NbdServerOptions, signal: AbortSig
     },
     stop,
   };
-}
-
-function refuseOpen({ listen, tls }: NbdServerOptions): void {
-  if (listen.kind === "unix" || isLocal(listen) || tls !== undefined) return;
-  throw new FarsideError(
-    "bad-input",
-    `${listen.host} can be reached from other machines: give --tls-cert, --tls-key and --tls-ca (or --tls-dir), or listen on 127.0.0.1 or on a unix socket.`,
-  );
 }
 
 function offerOf({ exports, defaultExport, tls }: NbdServerOptions): Offer {

@@ -39,3 +39,12 @@ export function isLocal(address: ListenAddress): boolean {
   if (address.kind === "unix") return true;
   return address.host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(address.host);
 }
+
+/** Throws `bad-input` for an address that other machines could reach, where not even a certificate is asked for. */
+export function refuseOpenAddress(address: ListenAddress, tls: boolean): void {
+  if (address.kind === "unix" || isLocal(address) || tls) return;
+  throw new FarsideError(
+    "bad-input",
+    `${address.host} can be reached from other machines: give --tls-cert, --tls-key and --tls-ca (or --tls-dir), or listen on 127.0.0.1 or on a unix socket.`,
+  );
+}

@@ -12,6 +12,7 @@ import { quote } from "../../core/ids.ts";
 import type { Manifest, ManifestDisk } from "../../core/vault/manifest.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { choosePoint, type PointChoice } from "./choose-point.ts";
+import { findDisk } from "./find-disk.ts";
 
 export interface DiskChoice {
   readonly name: DiskName;
@@ -91,14 +92,6 @@ function checkNames(disks: readonly DiskChoice[]): void {
     }
     seen.add(name);
   }
-}
-
-function findDisk(manifest: Manifest, name: DiskName): ManifestDisk {
-  const disk = manifest.disks.find((one) => one.name === name);
-  if (disk !== undefined) return disk;
-  const known = manifest.disks.map((one) => one.name);
-  const message = `The restore point ${manifest.pointId} has no disk ${quote(name)}: it has ${known.join(", ")}.`;
-  throw new FarsideError("not-found", message, { details: { disk: name, disks: known, pointId: manifest.pointId } });
 }
 
 function mixed(chosen: readonly ChosenDisk[]): FarsideError {

@@ -45,6 +45,7 @@ describe("Help", () => {
       "completion",
       "demo",
       "disk import",
+      "export",
       "point list",
       "point show",
       "policy list",
