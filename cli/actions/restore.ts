@@ -3,11 +3,15 @@ import type { ChoiceFlags } from "../choose-point.ts";
 import type { Verb } from "../verb.ts";
 import { restoreToContainer } from "./restore-to-container.ts";
 import { restoreToFiles } from "./restore-to-files.ts";
+import { restoreToOutput } from "./restore-to-output.ts";
+import { restoreToSas } from "./restore-to-sas.ts";
 
 export interface RestoreFlags extends ChoiceFlags {
   readonly toFile?: string;
   readonly format?: "raw" | "vhd";
+  readonly overwrite?: true;
   readonly toContainer?: string;
+  readonly allowDamaged?: true;
   readonly wait?: true;
 }
 
@@ -17,10 +21,25 @@ export async function restore(verb: Verb, vm: string, flags: RestoreFlags): Prom
     throw new FarsideError("bad-input", "Say where to restore to: give either --to-file or --to-container.");
   }
   if (toContainer !== undefined) {
-    if (flags.format !== undefined) throw new FarsideError("bad-input", "--format belongs to --to-file: leave it out.");
+    refuse("--to-file", { "--format": flags.format, "--overwrite": flags.overwrite });
+    if (hasSas(toContainer)) {
+      refuse("a container without a SAS", { "--wait": flags.wait });
+      return restoreToSas(verb, vm, toContainer, flags);
+    }
+    refuse("restores that this command does itself", { "--allow-damaged": flags.allowDamaged });
     return restoreToContainer(verb, vm, toContainer, flags);
   }
-  if (flags.wait !== undefined) throw new FarsideError("bad-input", "--wait belongs to --to-container: leave it out.");
-  await restoreToFiles(verb, vm, toFile ?? "", flags);
-  return 0;
+  refuse("--to-container", { "--wait": flags.wait });
+  if (toFile !== "-") return restoreToFiles(verb, vm, toFile ?? "", flags);
+  refuse("files", { "--overwrite": flags.overwrite });
+  return restoreToOutput(verb, vm, flags);
 }
+
+/** What was given and means nothing here is told, not passed over. */
+function refuse(owner: string, flags: Readonly<Record<string, unknown>>): void {
+  for (const [flag, value] of Object.entries(flags)) {
+    if (value !== undefined) throw new FarsideError("bad-input", `${flag} belongs to ${owner}: leave it out.`);
+  }
+}
+
+const hasSas = (url: string): boolean => URL.canParse(url) && new URL(url).searchParams.has("sig");

@@ -5,7 +5,8 @@
  *    takes it for a disk, comes last; then the state says `complete`.
  * 2. Its sequence number is derived from the run, and every write is conditional on it: a late write of another run, or one
  *    after the end, which sets it to 0, changes nothing. (An ETag could not do that: it changes with every write.)
- * 3. It is made anew and written, never copied on the server: the emulator lets a copy and its source share pages.
+ * 3. How far an unfinished disk stands is kept where its footer will be: written under the same condition as all else, and no footer.
+ * 4. It is made anew and written, never copied on the server: the emulator lets a copy and its source share pages.
  */
 import { createHash } from "node:crypto";
 import type { PageBlobClient } from "@azure/storage-blob";
@@ -13,8 +14,9 @@ import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, RunId } from "../../core/ids.ts";
 import { ulidEpochMs } from "../../core/ulid.ts";
 import { buildVhdFooter, vhdFooterBytes } from "../../core/vhd.ts";
-import type { DiskTarget, TargetDisk } from "../../ports/disk-target.ts";
+import type { ResumableTarget, TargetDisk, TargetStanding } from "../../ports/disk-target.ts";
 import type { StorageAccounts } from "./storage-accounts.ts";
+import { readPages } from "./page-blob-facts.ts";
 import { isAnswer, storageCall } from "./storage-call.ts";
 
 /** The most that one Put Page may hold. */
@@ -30,7 +32,7 @@ interface Standing {
   readonly sequence: number | undefined;
 }
 
-export class PageBlobTarget implements DiskTarget {
+export class PageBlobTarget implements ResumableTarget {
   readonly #accounts: StorageAccounts;
 
   constructor(accounts: StorageAccounts) {
@@ -76,11 +78,7 @@ export class PageBlobTarget implements DiskTarget {
     // Also where an earlier try of this very request had arrived and only its answer was lost.
     const standing = await this.#look(disk, signal);
     if (standing !== undefined && isOwnUnfinished(standing, disk, runId)) return;
-    throw new FarsideError(
-      "target-exists",
-      `${disk.url} exists already and is not overwritten: remove it, or restore to another container.`,
-      { details: { url: disk.url } },
-    );
+    throw exists(disk);
   }
 
   async write(disk: TargetDisk, runId: RunId, offset: number, content: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -104,6 +102,42 @@ export class PageBlobTarget implements DiskTarget {
           }),
       );
     }
+  }
+
+  async standing(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<TargetStanding> {
+    const standing = await this.#look(disk, signal);
+    if (standing === undefined) return { kind: "free" };
+    if (isOwnUnfinished(standing, disk, runId)) return { kind: "unfinished" };
+    if (standing.runId === runId && standing.state === "complete") return { kind: "finished" };
+    return { kind: "taken", error: exists(disk) };
+  }
+
+  async reached(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<number> {
+    const { client } = this.#open(disk);
+    const at = blobBytesOf(disk) - vhdFooterBytes;
+    const record = await readPages(client, at, vhdFooterBytes, `the page blob ${disk.url}`, signal);
+    return parseRecord(record, runId, disk.sizeBytes);
+  }
+
+  /** What was acknowledged is there for good. */
+  async record(disk: TargetDisk, runId: RunId, toByte: number, signal: AbortSignal): Promise<void> {
+    const { client } = this.#open(disk);
+    const at = blobBytesOf(disk) - vhdFooterBytes;
+    const page = buildRecord(runId, toByte);
+    await this.#call("write", disk, signal, (abortSignal) =>
+      client
+        .uploadPages(page, at, page.length, {
+          conditions: { ifSequenceNumberEqualTo: sequenceOf(runId) },
+          abortSignal,
+        })
+        .catch((error: unknown) => {
+          throw isAnswer(error, "SequenceNumberConditionNotMet") ? notOurs(disk, error) : error;
+        }),
+    );
+  }
+
+  async leave(): Promise<void> {
+    // Holds nothing.
   }
 
   async finish(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
@@ -205,6 +239,31 @@ const blobBytesOf = (disk: TargetDisk): number => Math.ceil(disk.sizeBytes / 512
 /** From 1 up to 2^48, of the run alone. */
 function sequenceOf(runId: RunId): number {
   return createHash("sha256").update(runId).digest().readUIntBE(0, 6) + 1;
+}
+
+const recordMark = "farside unfinished restore";
+
+function buildRecord(runId: RunId, toByte: number): Buffer {
+  const page = Buffer.alloc(vhdFooterBytes);
+  page.write(`${recordMark} ${runId} ${toByte}\n`, "latin1");
+  return page;
+}
+
+/** 0 where nothing was recorded. */
+function parseRecord(page: Uint8Array, runId: RunId, sizeBytes: number): number {
+  const line = Buffer.from(page).toString("latin1").split("\n")[0] ?? "";
+  const prefix = `${recordMark} ${runId} `;
+  const text = line.startsWith(prefix) ? line.slice(prefix.length) : "";
+  const toByte = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  return toByte <= sizeBytes ? toByte : 0;
+}
+
+function exists(disk: TargetDisk): FarsideError {
+  return new FarsideError(
+    "target-exists",
+    `${disk.url} exists already and is not overwritten: remove it, or restore to another container.`,
+    { details: { disk: disk.name, url: disk.url } },
+  );
 }
 
 function notOurs(disk: TargetDisk, cause: unknown): FarsideError {

@@ -1,21 +1,22 @@
 /** Restore targets in memory, for tests and the simulation. */
 import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, RunId } from "../../core/ids.ts";
-import type { DiskTarget, TargetDisk } from "../../ports/disk-target.ts";
+import type { ResumableTarget, TargetDisk, TargetStanding } from "../../ports/disk-target.ts";
 import { emptyImage, type SparseImage, written } from "./sparse-image.ts";
 
 interface Target {
   readonly runId: RunId | undefined;
   image: SparseImage;
   finished: boolean;
+  reached: number;
 }
 
-export class MemoryDiskTarget implements DiskTarget {
+export class MemoryDiskTarget implements ResumableTarget {
   readonly #targets = new Map<string, Target>();
 
   /** Puts somebody else's disk there. */
   occupy(url: string, sizeBytes: number): void {
-    this.#targets.set(url, { runId: undefined, image: emptyImage(sizeBytes), finished: true });
+    this.#targets.set(url, { runId: undefined, image: emptyImage(sizeBytes), finished: true, reached: sizeBytes });
   }
 
   /** The content of a finished disk. */
@@ -48,7 +49,7 @@ export class MemoryDiskTarget implements DiskTarget {
       throw new FarsideError("target-exists", `The target ${disk.url} exists already.`, { details: { url: disk.url } });
     }
     if (this.#targets.has(disk.url)) return;
-    this.#targets.set(disk.url, { runId, image: emptyImage(disk.sizeBytes), finished: false });
+    this.#targets.set(disk.url, { runId, image: emptyImage(disk.sizeBytes), finished: false, reached: 0 });
   }
 
   async write(disk: TargetDisk, runId: RunId, offset: number, content: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -68,6 +69,32 @@ export class MemoryDiskTarget implements DiskTarget {
     const target = this.#open(disk);
     if (target.runId !== runId) throw new FarsideError("target-exists", `The target ${disk.url} is another run's.`);
     target.finished = true;
+  }
+
+  async standing(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<TargetStanding> {
+    await turn(signal);
+    const target = this.#targets.get(disk.url);
+    if (target === undefined) return { kind: "free" };
+    if (target.runId === runId) return { kind: target.finished ? "finished" : "unfinished" };
+    const error = new FarsideError("target-exists", `The target ${disk.url} exists already.`, {
+      details: { disk: disk.name, url: disk.url },
+    });
+    return { kind: "taken", error };
+  }
+
+  async reached(disk: TargetDisk, _runId: RunId, signal: AbortSignal): Promise<number> {
+    await turn(signal);
+    return this.#open(disk).reached;
+  }
+
+  async record(disk: TargetDisk, runId: RunId, toByte: number, signal: AbortSignal): Promise<void> {
+    await turn(signal);
+    const target = this.#open(disk);
+    if (target.runId === runId && !target.finished) target.reached = Math.max(target.reached, toByte);
+  }
+
+  async leave(): Promise<void> {
+    // Holds nothing.
   }
 
   async discard(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
