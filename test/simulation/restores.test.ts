@@ -285,6 +285,29 @@ describe("A revert", () => {
     expect(await breaches(world)).toEqual([]);
   });
 
+  test("whose first step comes back after its run has ended and dies holding the disks does not keep them", async () => {
+    const world = await stopped();
+    const { run } = await ask(world, { target: inPlace });
+    const start = { kind: "start-restore", runId: run.runId } as const;
+    const stall = new Stall("before", "reverter.hold");
+    const dying = new Process({ kind: "lives" }, stall);
+    const zombie = world.perform(start, dying).catch(() => "died");
+    await stall.asleep;
+    await cancelRun(world.context(), run, world.signal);
+    await world.settle();
+    expect(await world.run(run.runId)).toMatchObject({ state: "cancelled", cleanUp: "done" });
+    // Its call takes effect, and it hears of it no more.
+    const disk = run.disks[0];
+    if (disk === undefined) throw new Error("The run has no disk.");
+    dying.dead = true;
+    stall.wake();
+    await zombie;
+    await world.reverter.hold(disk, run.runId, world.signal);
+    expect(await breaches(world)).not.toEqual([]);
+    await world.reconcile({ sweep: "all" });
+    expect(await breaches(world)).toEqual([]);
+  });
+
   test("counts what it wrote, page by page, and a second one finds nothing to write", async () => {
     const world = await stopped();
     world.source.clear(diskUrl("Web.01", "data"), 0, 4096);
