@@ -162,6 +162,29 @@ describe("A restore of disks of several restore points", () => {
   });
 });
 
+describe("A restore that failed after somebody has begun to use its disk", () => {
+  test("leaves that disk alone, comes to its end, and says what is left", async () => {
+    const world = await twoPoints();
+    const { run } = await ask(world);
+    for (let next = world.visible()[0]; next?.kind !== "finish-restore"; next = world.visible()[0]) {
+      if (next === undefined) throw new Error("There is no end.");
+      await world.deliver(next);
+    }
+    const finish = world.target.finish.bind(world.target);
+    world.target.finish = async (disk, runId, signal) => {
+      if (disk.name === "os") {
+        world.target.remove(`${targetUrl}/data.vhd`);
+        world.target.inUse.add(disk.url);
+      }
+      return finish(disk, runId, signal);
+    };
+    await world.settle();
+    expect(await world.run(run.runId)).toMatchObject({ state: "failed", cleanUp: "done" });
+    expect(world.target.finished(`${targetUrl}/os.vhd`)).toBeDefined();
+    expect(await world.eventNames(run.runId)).toContain("target-left");
+  });
+});
+
 describe("An idempotency key", () => {
   test("stands for one request: with another point, target or disk it is refused, and nothing is made", async () => {
     const world = await twoPoints();
