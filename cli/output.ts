@@ -56,6 +56,11 @@ export class Output {
     if (!this.#quiet) this.#shell.err(`${text}\n`);
   }
 
+  /** What must be seen, on standard error, also with --quiet. */
+  warning(text: string): void {
+    this.#shell.err(`${text}\n`);
+  }
+
   /** Whether progress may be drawn: on a terminal, and unless --quiet. */
   get drawsProgress(): boolean {
     return this.#shell.errIsTerminal && !this.#quiet;

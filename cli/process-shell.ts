@@ -22,8 +22,16 @@ export function processShell(): Shell {
     err: (text) => void process.stderr.write(text),
     errIsTerminal: process.stderr.isTTY,
     signal: interrupted.signal,
+    ...(process.stdout.isTTY ? {} : { outBytes: writeToOutput }),
     ...(canAsk ? { askSecret: askOnTerminal, ask: (question: string) => askLine(question, interrupted.signal) } : {}),
   };
+}
+
+/** Waits until the bytes are with the reader: that holds back who writes, and nothing of them is changed afterwards. */
+function writeToOutput(bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(bytes, (error) => (error === null || error === undefined ? resolve() : reject(error)));
+  });
 }
 
 async function askLine(question: string, signal: AbortSignal): Promise<string> {

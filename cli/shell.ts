@@ -3,6 +3,8 @@ export interface Shell {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly out: (text: string) => void;
+  /** Bytes of a result, taken when it is ready for more; absent where standard output is a terminal. */
+  readonly outBytes?: (bytes: Uint8Array) => Promise<void>;
   readonly err: (text: string) => void;
   readonly errIsTerminal: boolean;
   /** Asks without showing what is typed; absent where nobody can be asked. */

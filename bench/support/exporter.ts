@@ -13,7 +13,7 @@ import { parseRunId } from "../../shared/core/ids.ts";
 import { nbdUri } from "../../shared/core/nbd/nbd-uri.ts";
 import { ulid } from "../../shared/core/ulid.ts";
 import { openPointDisks } from "../../shared/operations/files/open-point-disks.ts";
-import { restoreDisks } from "../../shared/operations/manage/restore-disks.ts";
+import { restoreDisks } from "../../shared/operations/restore/restore-disks.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import { newestRestorePoint } from "../../shared/operations/vault/list-restore-points.ts";
 import { openVault } from "../../shared/operations/vault/open-vault.ts";
@@ -49,7 +49,7 @@ if (point === undefined) throw new Error(`There is no restore point of ${order.v
 const { manifest } = point;
 
 async function restore(folder: string): Promise<ExporterAnswer> {
-  const target = fileTarget("raw");
+  const target = fileTarget("raw", { overwrite: false });
   const startedAt = performance.now();
   await restoreDisks(
     vault,
@@ -57,7 +57,8 @@ async function restore(folder: string): Promise<ExporterAnswer> {
     {
       disks: manifest.disks.map((disk) => ({ manifest, disk })),
       urlOf: (disk) => target.locate(folder, disk),
-      runId: parseRunId(ulid(systemClock().now(), systemRandom().bytes(10))),
+      restoreId: () => parseRunId(ulid(systemClock().now(), systemRandom().bytes(10))),
+      allowDamaged: false,
       onProgress: () => undefined,
     },
     never,

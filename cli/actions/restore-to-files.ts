@@ -1,30 +1,29 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileTarget } from "../../shared/compose/disk-image.ts";
-import { systemClock, systemRandom } from "../../shared/compose/system.ts";
-import { FarsideError } from "../../shared/core/errors.ts";
-import { parseRunId } from "../../shared/core/ids.ts";
-import { ulid } from "../../shared/core/ulid.ts";
-import { restoreDisks } from "../../shared/operations/manage/restore-disks.ts";
+import { FarsideError, hasCode } from "../../shared/core/errors.ts";
 import type { ChosenRestore } from "../../shared/operations/restore/choose-restore.ts";
 import { chooseRestore } from "../../shared/operations/restore/choose-restore.ts";
+import { restoreDisks } from "../../shared/operations/restore/restore-disks.ts";
+import { restoreIdOf } from "../../shared/operations/restore/restore-id.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import type { OpenVault } from "../../shared/operations/vault/open-vault.ts";
 import { restoreChoice } from "../choose-point.ts";
-import { formatBytes, formatTime } from "../format.ts";
 import { Progress } from "../progress.ts";
 import { withVault } from "../vault.ts";
 import type { Verb } from "../verb.ts";
+import { tellRestored } from "./restore-report.ts";
 import type { RestoreFlags } from "./restore.ts";
 
 /** From the vault alone: neither the service nor its tables nor the source region are needed. */
-export async function restoreToFiles(verb: Verb, vm: string, folder: string, flags: RestoreFlags): Promise<void> {
+export async function restoreToFiles(verb: Verb, vm: string, folderText: string, flags: RestoreFlags): Promise<number> {
   const choice = restoreChoice(flags);
-  refuseFile(resolve(verb.shell.cwd, folder));
-  await withVault(verb, async (vault) => {
+  const folder = resolve(verb.shell.cwd, folderText);
+  refuseFile(folder);
+  return withVault(verb, async (vault) => {
     const vmId = await findVm(vault, vm, verb.signal);
     const chosen = await chooseRestore(vault, vmId, choice, verb.signal);
-    await restoreChosen(verb, vault, chosen, resolve(verb.shell.cwd, folder), flags.format ?? "raw");
+    return restoreChosen(verb, vault, chosen, folder, flags);
   });
 }
 
@@ -39,11 +38,12 @@ function refuseFile(folder: string): void {
 async function restoreChosen(
   verb: Verb,
   vault: OpenVault,
-  { manifest, disks }: ChosenRestore,
+  chosen: ChosenRestore,
   folder: string,
-  format: "raw" | "vhd",
-): Promise<void> {
-  const target = fileTarget(format);
+  { format = "raw", ...flags }: RestoreFlags,
+): Promise<number> {
+  const { manifest, disks } = chosen;
+  const target = fileTarget(format, { overwrite: flags.overwrite === true });
   const total = disks.reduce((sum, { disk }) => sum + disk.sizeBytes, 0);
   const progress = new Progress(verb.output, `${manifest.vmName} ${manifest.pointId}`, total);
   try {
@@ -53,34 +53,23 @@ async function restoreChosen(
       {
         disks,
         urlOf: (disk) => target.locate(folder, disk),
-        runId: parseRunId(ulid(systemClock().now(), systemRandom().bytes(10))),
+        // Not of the folder: work that was moved is gone on with.
+        restoreId: (disk) => restoreIdOf(disk, format),
+        allowDamaged: flags.allowDamaged === true,
         onProgress: (_disk, bytes) => progress.add(bytes),
       },
       verb.signal,
     );
     progress.end();
-    const files = restored.map(({ name, url, sizeBytes, writtenBytes }) => ({
-      name,
-      file: url,
-      sizeBytes,
-      writtenBytes,
-    }));
-    const { vmId, vmName, pointId, snapshotAt, consistency } = manifest;
-    if (verb.output.json) {
-      const facts = { vm: vmName, vmId, restorePointId: pointId, snapshotAt, consistency: consistency.achieved };
-      verb.output.thing({ ...facts, disks: files }, []);
-      return;
-    }
-    verb.output.table(files, [
-      { title: "disk", value: (disk) => disk.name },
-      { title: "size", value: (disk) => formatBytes(disk.sizeBytes), align: "right" },
-      { title: "data", value: (disk) => formatBytes(disk.writtenBytes), align: "right" },
-      { title: "file", value: (disk) => disk.file },
-    ]);
-    verb.output.line(
-      `Restored ${vmName} as of ${formatTime(snapshotAt)} (${consistency.achieved}-consistent, restore point ${pointId}).`,
-    );
-  } finally {
+    return tellRestored(verb, chosen, restored, "file");
+  } catch (error) {
     progress.end();
+    const isKept = disks.some(({ disk }) => existsSync(`${target.locate(folder, disk.name)}.partial`));
+    if (isKept && !hasCode(error, "target-exists", "in-use", "vault-corrupt")) {
+      verb.output.note(
+        `What was restored so far is kept in ${folder} (*.partial): the same command goes on where it stood.`,
+      );
+    }
+    throw error;
   }
 }

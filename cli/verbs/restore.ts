@@ -11,19 +11,26 @@ export function addRestoreVerb(program: Command, cli: Cli): void {
     .argument("<vm>", "a VM's name, or its id in the vault")
     .summary("restore the disks of a VM")
     .description(
-      "Restores the disks of a restore point: to files on this machine, straight from the vault, or by the service: to page blobs in a container, or into the VM's own disks. Nothing that exists is overwritten unless you say so.",
+      "Restores the disks of a restore point: to files or standard output of this machine, or into a container by its SAS URL, straight from the vault; or by the service, to page blobs in a container, or into the VM's own disks. Nothing that exists is overwritten unless you say so. What was interrupted goes on where it stood when the same command is given again.",
     )
     .option("--point <id>", "a restore point's id, or latest (default: latest)")
     .addOption(new Option("--at <time>", "the newest restore point at or before this time").argParser(instant))
     .option("--disk <name...>", "only these disks; name@point takes a disk from another restore point")
     .option("--accept-mixed-points", "restore disks of different instants together")
-    .option("--to-file <dir>", "write <disk>.raw or <disk>.vhd into this folder")
+    .option("--to-file <dir>", "write <disk>.raw or <disk>.vhd into this folder; - writes one disk to standard output")
     .addOption(new Option("--format <format>", "with --to-file (default: raw)").choices(["raw", "vhd"]))
-    .option("--to-container <url>", "write page blobs into this container of a configured account")
-    .option("--overwrite", "with --to-container: replace what stands there; it is put back where the restore fails")
+    .option(
+      "--to-container <url>",
+      "write page blobs into this container: of an account that the service reaches, or of any one by a URL with a SAS",
+    )
+    .option(
+      "--overwrite",
+      "replace what stands there: files at the very end, and unfinished work of other restores; page blobs are put back where the restore fails",
+    )
+    .option("--allow-damaged", "fill what the vault has lost with zeros and list it; exit code 5")
     .option(
       "--revert",
-      "write into the VM's own disks what differs; it must be stopped, and is kept in safety snapshots",
+      "write what differs into the VM's own disks: it must be stopped; safety snapshots are taken first",
     )
     .option("--yes", "with --revert: do not ask")
     .option("--accept-usn-rollback-risk", "restore a domain controller's point that carries the risk of USN rollback")
@@ -33,6 +40,7 @@ export function addRestoreVerb(program: Command, cli: Cli): void {
       example(
         "farside restore web1 --to-file restored",
         'farside restore web1 --at "2026-11-21 08:30" --disk data --to-file restored --format vhd',
+        "farside restore web1 --disk os --to-file - | zstd > os.raw.zst",
         "farside restore web1 --to-container https://dr.blob.core.windows.net/restored --wait",
         "farside restore web1 --revert --wait",
       ),

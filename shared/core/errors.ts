@@ -23,6 +23,7 @@ export const errorCodes = {
   unauthorized: { advice: "halt", exitCode: 1, httpStatus: 401, title: "The key or identity was not accepted" },
   "already-exists": { advice: "give-up", exitCode: 4, httpStatus: 409, title: "It exists already" },
   "target-exists": { advice: "give-up", exitCode: 4, httpStatus: 409, title: "The restore target exists already" },
+  "target-full": { advice: "give-up", exitCode: 1, httpStatus: 507, title: "The restore target has no space left" },
   "in-use": { advice: "give-up", exitCode: 4, httpStatus: 409, title: "It is still in use" },
   "run-active": { advice: "give-up", exitCode: 1, httpStatus: 409, title: "A run is active for this VM" },
   refused: { advice: "give-up", exitCode: 4, httpStatus: 409, title: "Refused to protect data" },

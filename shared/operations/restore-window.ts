@@ -25,9 +25,9 @@ import { createWork, putWork, readWork } from "./work.ts";
 const lookAgainMs = 10_000;
 /**
  * Of the process's places, of which there are only so many over all windows: held from before a chunk is read until it is written. It is
- * in memory as it is stored, decrypted, and plain; in a revert, beside what the disk has. Measured by bench/figures/memory.ts.
+ * in memory as it is stored and as it was; in a revert, beside what the disk has.
  */
-const placesOfChunk = 3;
+const placesOfChunk = 2;
 
 export async function restoreWindow(
   context: Context,

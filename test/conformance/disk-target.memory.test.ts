@@ -15,6 +15,7 @@ import { diskTargetConformance } from "./disk-target.suite.ts";
 
 const signal = new AbortController().signal;
 const run = sampleRunId(1);
+const other = sampleRunId(2);
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "farside-file-target-"));
@@ -77,20 +78,94 @@ describe.each(["raw", "vhd"] as const)("Files as a target (%s)", (format) => {
     expect(blocks * 512).toBeLessThan(1024 * 1024);
   });
 
-  test("leave a file that stands there, and unfinished work of a process that died", async () => {
+  const sizeBytes = 8192;
+  const diskAt = (place: string, target: FileTarget) => ({ name, sizeBytes, url: target.locate(place, name) });
+
+  test("leave a file that stands there, and unfinished work of another restore, naming what removes it", async () => {
     const place = newPlace();
     const first = new FileTarget(format);
-    const disk = { name, sizeBytes: 4096, url: first.locate(place, name) };
+    const disk = diskAt(place, first);
     await first.prepare(disk, run, signal);
+    await first.leave();
     const second = new FileTarget(format);
-    await expect(second.prepare(disk, run, signal)).rejects.toMatchObject({
+    await expect(second.prepare(disk, other, signal)).rejects.toMatchObject({
       code: "target-exists",
-      message: expect.stringMatching(/os\.\w+\.partial is the unfinished work of another restore/),
+      message: expect.stringMatching(
+        /os\.\w+\.partial is the unfinished work of .*\(rm .*\.partial .*\.partial\.state\)/,
+      ),
     });
-    await first.discard(disk, run, signal);
+    await second.prepare(disk, run, signal);
+    await second.discard(disk, run, signal);
     await writeFile(disk.url, "mine");
     await expect(second.prepare(disk, run, signal)).rejects.toMatchObject({ code: "target-exists" });
     expect(await readFile(disk.url, "utf8")).toBe("mine");
+  });
+
+  test("let one process at a time write into a folder", async () => {
+    const place = newPlace();
+    const [first, second] = [new FileTarget(format), new FileTarget(format)];
+    await first.prepare(diskAt(place, first), run, signal);
+    const data = { ...diskAt(place, second), name: parseDiskName("data"), url: join(place, "data.raw") };
+    await expect(second.prepare(data, other, signal)).rejects.toMatchObject({ code: "in-use" });
+    await first.leave();
+    await second.prepare(data, other, signal);
+    await second.leave();
+  });
+
+  test("go on where they last stood for good, with holes behind that whatever was written there", async () => {
+    const place = newPlace();
+    const first = new FileTarget(format);
+    const disk = diskAt(place, first);
+    await first.prepare(disk, run, signal);
+    await first.write(disk, run, 0, Buffer.alloc(4096, 1), signal);
+    await first.record(disk, run, 4096, signal);
+    await first.write(disk, run, 4096, Buffer.alloc(4096, 2), signal);
+    await first.leave();
+    const second = new FileTarget(format);
+    expect(await second.standing(disk, run, signal)).toEqual({ kind: "unfinished" });
+    await second.prepare(disk, run, signal);
+    expect(await second.reached(disk, run, signal)).toBe(4096);
+    await second.finish(disk, run, signal);
+    const made = await readFile(disk.url);
+    expect(made.subarray(0, sizeBytes)).toEqual(Buffer.concat([Buffer.alloc(4096, 1), Buffer.alloc(4096)]));
+    expect(await readdir(place)).toEqual([`os.${format}`]);
+  });
+
+  test("know a disk that has its name already while another of the same restore has not", async () => {
+    const place = newPlace();
+    const first = new FileTarget(format);
+    const os = diskAt(place, first);
+    const data = { ...os, name: parseDiskName("data"), url: first.locate(place, parseDiskName("data")) };
+    for (const disk of [os, data]) {
+      await first.prepare(disk, run, signal);
+      await first.write(disk, run, 0, Buffer.alloc(sizeBytes, 3), signal);
+      await first.record(disk, run, sizeBytes, signal);
+    }
+    await first.finish(os, run, signal);
+    await first.leave();
+    const second = new FileTarget(format);
+    for (const disk of [os, data]) {
+      await second.prepare(disk, run, signal);
+      expect(await second.reached(disk, run, signal)).toBe(sizeBytes);
+    }
+    for (const disk of [os, data]) await second.finish(disk, run, signal);
+    expect((await readdir(place)).sort()).toEqual([`data.${format}`, `os.${format}`]);
+  });
+
+  test("replace a file, at the end, and another restore's work, where that is asked for", async () => {
+    const place = newPlace();
+    const before = new FileTarget(format);
+    const disk = diskAt(place, before);
+    await before.prepare(disk, other, signal);
+    await before.leave();
+    await writeFile(disk.url, "mine");
+    const target = new FileTarget(format, { overwrite: true });
+    await target.prepare(disk, run, signal);
+    await target.write(disk, run, 0, Buffer.alloc(512, 4), signal);
+    expect(await readFile(disk.url, "utf8")).toBe("mine");
+    await target.finish(disk, run, signal);
+    expect((await readFile(disk.url))[0]).toBe(4);
+    expect(await readdir(place)).toEqual([`os.${format}`]);
   });
 
   test("do not replace a file that appeared while the disk was written", async () => {
@@ -117,13 +192,13 @@ describe("A file system that is full", () => {
     await rm(small, { recursive: true, force: true });
   });
 
-  test("is said in words, and what was written is removed", async ({ skip }) => {
+  test("is said in words, and what was written is kept or removed", async ({ skip }) => {
     skip(!isMounted, "Only root may mount a small file system.");
     const target = new FileTarget("raw");
     const disk = { name, sizeBytes: 4 * 1024 * 1024, url: target.locate(small, name) };
     await target.prepare(disk, run, signal);
     await expect(target.write(disk, run, 0, Buffer.alloc(2 * 1024 * 1024, 1), signal)).rejects.toMatchObject({
-      code: "unavailable",
+      code: "target-full",
       message: expect.stringMatching(/no space left for .*os\.raw/),
     });
     await target.discard(disk, run, signal);

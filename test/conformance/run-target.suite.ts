@@ -71,7 +71,9 @@ export function runTargetConformance(make: () => Promise<RunTargetUnderTest>): v
       expect((await subject.standing(disk))?.equals(before)).toBe(true);
       expect(await subject.keptAt(disk)).toBe(0);
       // A late write of the run changes nothing, and its place is somebody else's again.
-      await expect(target.write(disk, run, 0, Buffer.alloc(512, 9), signal)).rejects.toThrow();
+      await expect(target.write(disk, run, 0, Buffer.alloc(512, 9), signal)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(target-exists|not-found)$/),
+      });
       expect((await subject.standing(disk))?.equals(before)).toBe(true);
       await expect(target.prepare(disk, other, signal)).rejects.toMatchObject({ code: "target-exists" });
     });

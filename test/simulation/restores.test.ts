@@ -1,12 +1,16 @@
 import { describe, expect, test } from "vitest";
+import { FarsideError } from "../../shared/core/errors.ts";
 import { parseDiskName, parsePointId, parseVmName } from "../../shared/core/ids.ts";
 import { addMs, timestamp } from "../../shared/core/timestamp.ts";
 import { ulid } from "../../shared/core/ulid.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
+import { cancelRun } from "../../shared/operations/cancel-run.ts";
+import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { requestRestore, type PointChoice, type RestoreRequest } from "../../shared/operations/request-restore.ts";
 import { breaches } from "../support/simulation/invariants.ts";
 import { Process } from "../support/simulation/process.ts";
-import { consistencyOf, minuteMs, World } from "../support/simulation/world.ts";
+import { Stall } from "../support/simulation/stall.ts";
+import { consistencyOf, diskUrl, minuteMs, World } from "../support/simulation/world.ts";
 
 const mib = 1024 * 1024;
 const diskNamed = (name: string) => ({ name: parseDiskName(name) });
@@ -140,6 +144,203 @@ describe("A restore", () => {
     expect(outcomes).toContainEqual({ kind: "continued" });
     await world.settle();
     expect(await breaches(world)).toEqual([]);
+  });
+});
+
+describe("A restore of disks of several restore points", () => {
+  test("is refused, unless the mix is said to be meant; then each disk is of its own point", async () => {
+    const world = await twoPoints();
+    const [first, second] = await pointsOf(world);
+    if (first === undefined || second === undefined) throw new Error("There are no two points.");
+    const disks = [{ name: parseDiskName("os"), pointId: first.pointId }, diskNamed("data")];
+    await expect(ask(world, { disks })).rejects.toMatchObject({ code: "refused" });
+    const { run } = await ask(world, { disks, acceptMixedPoints: true });
+    expect(run.disks.map(({ pointId }) => pointId)).toEqual([first.pointId, second.pointId]);
+    await world.settle();
+    expect(await world.run(run.runId)).toMatchObject({ state: "succeeded" });
+    expect(await breaches(world)).toEqual([]);
+  });
+});
+
+describe("A restore that failed after somebody has begun to use its disk", () => {
+  test("leaves that disk alone, comes to its end, and says what is left", async () => {
+    const world = await twoPoints();
+    const { run } = await ask(world);
+    for (let next = world.visible()[0]; next?.kind !== "finish-restore"; next = world.visible()[0]) {
+      if (next === undefined) throw new Error("There is no end.");
+      await world.deliver(next);
+    }
+    const finish = world.target.finish.bind(world.target);
+    world.target.finish = async (disk, runId, signal) => {
+      if (disk.name === "os") {
+        world.target.remove(`${targetUrl}/data.vhd`);
+        world.target.inUse.add(disk.url);
+      }
+      return finish(disk, runId, signal);
+    };
+    await world.settle();
+    expect(await world.run(run.runId)).toMatchObject({ state: "failed", cleanUp: "done" });
+    expect(world.target.finished(`${targetUrl}/os.vhd`)).toBeDefined();
+    expect(await world.eventNames(run.runId)).toContain("target-left");
+  });
+});
+
+describe("An idempotency key", () => {
+  test("stands for one request: with another point, target or disk it is refused, and nothing is made", async () => {
+    const world = await twoPoints();
+    const [first] = await pointsOf(world);
+    if (first === undefined) throw new Error("There is no point.");
+    await ask(world, { idempotencyKey: "one" });
+    const runs = (await world.runs()).length;
+    const others: readonly Partial<RestoreRequest>[] = [
+      { point: { kind: "point", pointId: first.pointId } },
+      { target: to(`${targetUrl}-2`) },
+      { target: { ...to(targetUrl), overwrite: true } },
+      { disks: [diskNamed("data")] },
+    ];
+    for (const other of others) {
+      await expect(ask(world, { ...other, idempotencyKey: "one" })).rejects.toMatchObject({ code: "already-exists" });
+    }
+    expect(await world.runs()).toHaveLength(runs);
+    await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+});
+
+describe("A restore that comes to no end", () => {
+  test("fails after its days, and leaves nothing", async () => {
+    const world = await twoPoints();
+    const { run } = await ask(world);
+    const busy = new Process(
+      { kind: "lives" },
+      {
+        before: (call) => {
+          if (call !== "target.write") return Promise.resolve();
+          throw new FarsideError("throttled", "The service is busy.", { retryAfterMs: 6 * 3_600_000 });
+        },
+        after: () => Promise.resolve(),
+      },
+    );
+    for (let hours = 0; hours < 8 * 24; hours += 6) {
+      await world.drain(() => busy);
+      await world.reconcile();
+      world.clock.advance(6 * 60 * minuteMs);
+    }
+    expect(await world.run(run.runId)).toMatchObject({ state: "failed", error: { code: "deadline-passed" } });
+    await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+});
+
+describe("A revert", () => {
+  const inPlace = { kind: "revert" } as const;
+  async function stopped(): Promise<World> {
+    const world = await twoPoints();
+    world.source.powerState = "stopped";
+    world.guest("Web.01").behaviour = "dead";
+    world.scribble("Web.01", "os", 5 * mib);
+    return world;
+  }
+
+  test("is refused while the VM runs: its settings say so, its guest answers, or a machine holds a disk", async () => {
+    const world = await stopped();
+    world.source.powerState = "running";
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
+    world.source.powerState = "unknown";
+    world.guest("Web.01").behaviour = "well";
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
+    world.guest("Web.01").behaviour = "dead";
+    const url = diskUrl("Web.01", "data");
+    world.reverter.holders.set(url, "machine");
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
+    world.reverter.holders.delete(url);
+    await ask(world, { target: inPlace });
+    await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("is refused for a disk that is another one by now, has another size, or is gone from the VM", async () => {
+    const world = await stopped();
+    const url = diskUrl("Web.01", "data");
+    world.source.resizeDisk(url, 2 * mib);
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
+    world.source.addDisk(url, mib);
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
+    // The other disk can still go back.
+    await ask(world, { target: inPlace, disks: [diskNamed("os")] });
+    await world.settle();
+    await world.catalog.vms.remove(parseVmName("Web.01"), undefined, world.signal);
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
+    expect(world.reverter.kept()).toHaveLength(1);
+  });
+
+  test("has the VM to itself, both ways", async () => {
+    const world = await stopped();
+    const backup = (vm = "Web.01") => requestBackup(world.context(), { vm: parseVmName(vm) }, world.signal);
+    const { run } = await ask(world, { target: inPlace });
+    await expect(backup()).rejects.toMatchObject({ code: "run-active", details: { runId: run.runId } });
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "run-active" });
+    await world.settle();
+    await backup();
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "run-active" });
+    await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("whose step comes back after its run has ended writes nothing: the disk may be somebody's again", async () => {
+    const world = await stopped();
+    const { run } = await ask(world, { target: inPlace });
+    for (let next = world.visible()[0]; next?.kind === "start-restore"; next = world.visible()[0]) {
+      await world.deliver(next);
+    }
+    const stall = new Stall("before", "reverter.clear");
+    const zombie = world.perform(
+      { kind: "restore-window", runId: run.runId, window: 0 },
+      new Process({ kind: "lives" }, stall),
+    );
+    await stall.asleep;
+    await cancelRun(world.context(), run, world.signal);
+    const before = world.source.image(diskUrl("Web.01", "os"));
+    stall.wake();
+    await zombie;
+    expect(world.source.image(diskUrl("Web.01", "os"))).toBe(before);
+    await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("whose first step comes back after its run has ended and dies holding the disks does not keep them", async () => {
+    const world = await stopped();
+    const { run } = await ask(world, { target: inPlace });
+    const start = { kind: "start-restore", runId: run.runId } as const;
+    const stall = new Stall("before", "reverter.hold");
+    const dying = new Process({ kind: "lives" }, stall);
+    const zombie = world.perform(start, dying).catch(() => "died");
+    await stall.asleep;
+    await cancelRun(world.context(), run, world.signal);
+    await world.settle();
+    expect(await world.run(run.runId)).toMatchObject({ state: "cancelled", cleanUp: "done" });
+    // Its call takes effect, and it hears of it no more.
+    const disk = run.disks[0];
+    if (disk === undefined) throw new Error("The run has no disk.");
+    dying.dead = true;
+    stall.wake();
+    await zombie;
+    await world.reverter.hold(disk, run.runId, world.signal);
+    expect(await breaches(world)).not.toEqual([]);
+    await world.reconcile({ sweep: "all" });
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("counts what it wrote, page by page, and a second one finds nothing to write", async () => {
+    const world = await stopped();
+    world.source.clear(diskUrl("Web.01", "data"), 0, 4096);
+    world.scribble("Web.01", "data", 500_000, 100);
+    const { run } = await ask(world, { target: inPlace });
+    await world.settle();
+    expect(await world.run(run.runId)).toMatchObject({ disks: [{ writtenBytes: 4096 }, { writtenBytes: 8192 }] });
+    const again = await ask(world, { target: inPlace });
+    await world.settle();
+    expect(await world.run(again.run.runId)).toMatchObject({ disks: [{ writtenBytes: 0 }, { writtenBytes: 0 }] });
   });
 });
 

@@ -5,8 +5,9 @@
  *    takes it for a disk, comes last; then the state says `complete`.
  * 2. Its sequence number is derived from the run, and every write is conditional on it: a late write of another run, or one
  *    after the end, which sets it to 0, changes nothing. (An ETag could not do that: it changes with every write.)
- * 3. What stands there is replaced only where that was asked for, and kept until the run has ended (kept-blob.ts).
- * 4. It is made anew and written, never copied on the server: the emulator lets a copy and its source share pages.
+ * 3. How far an unfinished disk stands is kept where its footer will be: written under the same condition as all else, and no footer.
+ * 4. What stands there is replaced only where that was asked for, and kept until the run has ended (kept-blob.ts).
+ * 5. It is made anew and written, never copied on the server: the emulator lets a copy and its source share pages.
  */
 import { createHash } from "node:crypto";
 import type { PageBlobClient } from "@azure/storage-blob";
@@ -14,16 +15,17 @@ import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, RunId } from "../../core/ids.ts";
 import { ulidEpochMs } from "../../core/ulid.ts";
 import { buildVhdFooter, vhdFooterBytes } from "../../core/vhd.ts";
-import type { TargetDisk } from "../../ports/disk-target.ts";
+import type { ResumableTarget, TargetDisk, TargetStanding } from "../../ports/disk-target.ts";
 import type { RunTarget } from "../../ports/run-target.ts";
 import { dropKept, keepBlob, propertiesOf, putBack, snapshotUrl } from "./kept-blob.ts";
+import { toWholePages, withoutOuterZeros } from "./page-content.ts";
 import type { StorageAccounts } from "./storage-accounts.ts";
+import { readPages } from "./page-blob-facts.ts";
 import { isAnswer, storageCall } from "./storage-call.ts";
+import { buildRecord, parseRecord } from "./unfinished-record.ts";
 
 /** The most that one Put Page may hold. */
 const longestWriteBytes = 4 * 1024 * 1024;
-/** Zeros at the ends of a write are left out in steps of this. */
-const zeroStepBytes = 4096;
 
 /** How often something may come in between while what stands there is replaced. */
 const replaceTries = 3;
@@ -41,7 +43,7 @@ interface Standing {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-export class PageBlobTarget implements RunTarget {
+export class PageBlobTarget implements RunTarget, ResumableTarget {
   readonly #accounts: StorageAccounts;
 
   constructor(accounts: StorageAccounts) {
@@ -87,11 +89,7 @@ export class PageBlobTarget implements RunTarget {
     // Also where an earlier try of this very request had arrived and only its answer was lost.
     const standing = await this.#look(disk, signal);
     if (standing !== undefined && isOwnUnfinished(standing, disk, runId)) return;
-    throw new FarsideError(
-      "target-exists",
-      `${disk.url} exists already and is not overwritten: remove it, or restore to another container.`,
-      { details: { url: disk.url } },
-    );
+    throw exists(disk);
   }
 
   async replace(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<string | undefined> {
@@ -180,6 +178,42 @@ export class PageBlobTarget implements RunTarget {
           }),
       );
     }
+  }
+
+  async standing(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<TargetStanding> {
+    const standing = await this.#look(disk, signal);
+    if (standing === undefined) return { kind: "free" };
+    if (isOwnUnfinished(standing, disk, runId)) return { kind: "unfinished" };
+    if (standing.runId === runId && standing.state === "complete") return { kind: "finished" };
+    return { kind: "taken", error: exists(disk) };
+  }
+
+  async reached(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<number> {
+    const { client } = this.#open(disk);
+    const at = blobBytesOf(disk) - vhdFooterBytes;
+    const record = await readPages(client, at, vhdFooterBytes, `the page blob ${disk.url}`, signal);
+    return parseRecord(record, runId, disk.sizeBytes);
+  }
+
+  /** What was acknowledged is there for good. */
+  async record(disk: TargetDisk, runId: RunId, toByte: number, signal: AbortSignal): Promise<void> {
+    const { client } = this.#open(disk);
+    const at = blobBytesOf(disk) - vhdFooterBytes;
+    const page = buildRecord(runId, toByte);
+    await this.#call("write", disk, signal, (abortSignal) =>
+      client
+        .uploadPages(page, at, page.length, {
+          conditions: { ifSequenceNumberEqualTo: sequenceOf(runId) },
+          abortSignal,
+        })
+        .catch((error: unknown) => {
+          throw isAnswer(error, "SequenceNumberConditionNotMet") ? notOurs(disk, error) : error;
+        }),
+    );
+  }
+
+  async leave(): Promise<void> {
+    // Holds nothing.
   }
 
   async finish(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
@@ -329,36 +363,18 @@ function sequenceOf(runId: RunId): number {
   return createHash("sha256").update(runId).digest().readUIntBE(0, 6) + 1;
 }
 
+function exists(disk: TargetDisk): FarsideError {
+  return new FarsideError(
+    "target-exists",
+    `${disk.url} exists already and is not overwritten: remove it, or restore to another container.`,
+    { details: { disk: disk.name, url: disk.url } },
+  );
+}
+
 function notOurs(disk: TargetDisk, cause: unknown): FarsideError {
   return new FarsideError(
     "target-exists",
     `${disk.url} is not this restore's own unfinished work (any more): nothing was written to it.`,
     { cause, details: { url: disk.url } },
   );
-}
-
-/** What is left without the zeros at both ends; undefined where there is nothing else. */
-function withoutOuterZeros(part: Uint8Array): { readonly skipped: number; readonly content: Uint8Array } | undefined {
-  let from = 0;
-  while (from < part.length && isZero(part.subarray(from, from + zeroStepBytes))) from += zeroStepBytes;
-  if (from >= part.length) return undefined;
-  let to = part.length;
-  for (let step = lastStep(to); isZero(part.subarray(step, to)); step = lastStep(to)) to = step;
-  return { skipped: from, content: part.subarray(from, to) };
-}
-
-const lastStep = (end: number): number => (Math.ceil(end / zeroStepBytes) - 1) * zeroStepBytes;
-
-function isZero(bytes: Uint8Array): boolean {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).equals(zeros.subarray(0, bytes.length));
-}
-
-const zeros = Buffer.alloc(zeroStepBytes);
-
-/** At the end of a disk that is no multiple of 512 the last page is filled up with zeros. */
-function toWholePages(content: Uint8Array): Uint8Array {
-  if (content.length % 512 === 0) return content;
-  const pages = new Uint8Array(Math.ceil(content.length / 512) * 512);
-  pages.set(content);
-  return pages;
 }

@@ -1,7 +1,7 @@
 /** Restore targets in memory, for tests and the simulation. */
 import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, RunId } from "../../core/ids.ts";
-import type { TargetDisk } from "../../ports/disk-target.ts";
+import type { ResumableTarget, TargetDisk, TargetStanding } from "../../ports/disk-target.ts";
 import type { RunTarget } from "../../ports/run-target.ts";
 import { emptyImage, type SparseImage, written } from "./sparse-image.ts";
 
@@ -9,11 +9,12 @@ interface Target {
   readonly runId: RunId | undefined;
   image: SparseImage;
   finished: boolean;
+  reached: number;
   /** What stood here before `replace`. */
   kept?: Target;
 }
 
-export class MemoryDiskTarget implements RunTarget {
+export class MemoryDiskTarget implements RunTarget, ResumableTarget {
   readonly #targets = new Map<string, Target>();
 
   /** URLs of disks that somebody uses. */
@@ -21,7 +22,8 @@ export class MemoryDiskTarget implements RunTarget {
 
   /** Puts somebody else's disk there. */
   occupy(url: string, sizeBytes: number, content: Uint8Array = new Uint8Array()): void {
-    this.#targets.set(url, { runId: undefined, image: written(emptyImage(sizeBytes), 0, content), finished: true });
+    const image = written(emptyImage(sizeBytes), 0, content);
+    this.#targets.set(url, { runId: undefined, image, finished: true, reached: sizeBytes });
   }
 
   /** Somebody removes what stands there. */
@@ -70,7 +72,7 @@ export class MemoryDiskTarget implements RunTarget {
       throw new FarsideError("target-exists", `The target ${disk.url} exists already.`, { details: { url: disk.url } });
     }
     if (this.#targets.has(disk.url)) return;
-    this.#targets.set(disk.url, { runId, image: emptyImage(disk.sizeBytes), finished: false });
+    this.#targets.set(disk.url, { runId, image: emptyImage(disk.sizeBytes), finished: false, reached: 0 });
   }
 
   async write(disk: TargetDisk, runId: RunId, offset: number, content: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -92,7 +94,7 @@ export class MemoryDiskTarget implements RunTarget {
     if (kept !== undefined && (!kept.finished || kept.runId === runId))
       throw new FarsideError("target-exists", `${disk.url} is another run's.`);
     if (this.inUse.has(disk.url)) throw new FarsideError("refused", `${disk.url} is in use.`);
-    const begun = { runId, image: emptyImage(disk.sizeBytes), finished: false };
+    const begun = { runId, image: emptyImage(disk.sizeBytes), finished: false, reached: 0 };
     this.#targets.set(disk.url, kept === undefined ? begun : { ...begun, kept });
     return kept && keptAt(disk);
   }
@@ -119,6 +121,32 @@ export class MemoryDiskTarget implements RunTarget {
     await turn(signal);
     const target = this.#targets.get(disk.url);
     if (target?.runId === runId) delete target.kept;
+  }
+
+  async standing(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<TargetStanding> {
+    await turn(signal);
+    const target = this.#targets.get(disk.url);
+    if (target === undefined) return { kind: "free" };
+    if (target.runId === runId) return { kind: target.finished ? "finished" : "unfinished" };
+    const error = new FarsideError("target-exists", `The target ${disk.url} exists already.`, {
+      details: { disk: disk.name, url: disk.url },
+    });
+    return { kind: "taken", error };
+  }
+
+  async reached(disk: TargetDisk, _runId: RunId, signal: AbortSignal): Promise<number> {
+    await turn(signal);
+    return this.#open(disk).reached;
+  }
+
+  async record(disk: TargetDisk, runId: RunId, toByte: number, signal: AbortSignal): Promise<void> {
+    await turn(signal);
+    const target = this.#open(disk);
+    if (target.runId === runId && !target.finished) target.reached = Math.max(target.reached, toByte);
+  }
+
+  async leave(): Promise<void> {
+    // Holds nothing.
   }
 
   async discard(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {

@@ -148,7 +148,7 @@ class VaultDisk implements BlockDevice {
       if (chunkIds === "damaged") {
         const start = Math.max(offset, segment.fromByte);
         yield { kind: "damaged", offset: start, length: Math.min(end, segment.toByte) - start, segment };
-      } else yield* planSegment(segment, chunkIds, this.#index, offset, end);
+      } else yield* planSegment({ segment, chunkIds }, this.#index, offset, end);
     }
   }
 

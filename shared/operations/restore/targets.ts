@@ -58,6 +58,7 @@ const accessGraceMs = 24 * 3_600_000;
 
 /** Removes what an ended run left at its targets, or puts back what stood there. */
 export async function cleanUpTargets(context: Context, run: Ended, signal: AbortSignal): Promise<void> {
+  const left: { readonly disk: RestoreDisk; readonly error: FarsideError }[] = [];
   for (const disk of run.disks) {
     try {
       await cleanUpTarget(context, run, disk, signal);
@@ -65,13 +66,25 @@ export async function cleanUpTargets(context: Context, run: Ended, signal: Abort
       if (!(error instanceof FarsideError) || error.advice === "retry") throw error;
       const elapsedMs = context.clock.now() - epochMs(run.finishedAt);
       if (error.code === "forbidden" && elapsedMs < accessGraceMs) throw error;
-      const { runId, finishedAt: at } = run;
-      const message = `The clean-up of ${disk.name} is left to you: ${error.message}`;
-      const fields = { disk: disk.name, url: disk.url, code: error.code };
-      await recordEvent(context, { runId, at, name: runEvents.targetLeft, message, level: "error", fields }, signal);
+      left.push({ disk, error });
     }
   }
+  if (left.length > 0) await tellOfLeft(context, run, left, signal);
   if (run.target.kind === "revert") await releaseVm(context, run.vmId, run.runId, signal);
+}
+
+/** One event for all disks: a run has one of a name at one instant, and this is recorded again where the clean-up is repeated. */
+async function tellOfLeft(
+  context: Context,
+  run: Ended,
+  left: readonly { readonly disk: RestoreDisk; readonly error: FarsideError }[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { runId, finishedAt: at } = run;
+  const told = left.map(({ disk, error }) => `${disk.name}: ${error.message}`).join(" ");
+  const message = `The clean-up of these is left to you. ${told}`;
+  const fields = { disks: left.map(({ disk }) => disk.name).join(", ") };
+  await recordEvent(context, { runId, at, name: runEvents.targetLeft, message, level: "error", fields }, signal);
 }
 
 async function cleanUpTarget(context: Context, run: Ended, disk: RestoreDisk, signal: AbortSignal): Promise<void> {

@@ -5,7 +5,7 @@
  * (about 100 KiB each), and the disk's index (32 bytes, as text about 100, for each GiB). Never more, whatever the disk's size.
  */
 import { corrupt } from "../../core/vault/corrupt.ts";
-import { FarsideError } from "../../core/errors.ts";
+import { FarsideError, hasCode } from "../../core/errors.ts";
 import { chunkLength, segmentChunkCount } from "../../core/vault/disk-geometry.ts";
 import type { DiskIndex } from "../../core/vault/disk-index.ts";
 import { decodeDiskIndex } from "../../core/vault/disk-index.ts";
@@ -23,7 +23,13 @@ export type DiskRef = Pick<ManifestDisk, "index" | "sizeBytes">;
 
 /** A stretch of a disk. `offset` counts from the disk's start; stretches follow each other without a gap. */
 export type DiskPiece =
-  | { readonly kind: "zero"; readonly offset: number; readonly length: number }
+  | {
+      readonly kind: "zero";
+      readonly offset: number;
+      readonly length: number;
+      /** Set where the bytes are lost, with `damaged: "zero"`: the `vault-corrupt` that says why. */
+      readonly damage?: FarsideError;
+    }
   | {
       readonly kind: "data";
       readonly offset: number;
@@ -37,6 +43,8 @@ export interface ReadDiskOptions {
   readonly toByte?: number;
   /** Chunks read at once. */
   readonly parallelism?: number;
+  /** What a damaged or missing chunk or segment does: ends the reading (the default), or is a stretch of zeros that says so. */
+  readonly damaged?: "throw" | "zero";
 }
 
 export interface DiskSegment {
@@ -105,50 +113,68 @@ export async function* readDisk(
   options: ReadDiskOptions,
   signal: AbortSignal,
 ): AsyncGenerator<DiskPiece, void, undefined> {
-  const { parallelism = defaultParallelism } = options;
+  const { parallelism = defaultParallelism, damaged = "throw" } = options;
   const index = await readDiskIndex(vault, disk, signal);
-  const plans = planDisk(vault, index, options, signal);
-  yield* mapOrdered(plans, parallelism, (plan, aborted) => fetchPiece(vault, index, plan, aborted), signal);
+  const fetch = async (plan: PiecePlan, aborted: AbortSignal): Promise<DiskPiece> => {
+    try {
+      return await fetchPiece(vault, index, plan, aborted);
+    } catch (error) {
+      if (damaged === "throw" || !hasCode(error, "vault-corrupt")) throw error;
+      return { kind: "zero", offset: plan.offset, length: plan.length, damage: error };
+    }
+  };
+  yield* mapOrdered(planDisk(vault, index, options, signal), parallelism, fetch, signal);
 }
 
 /** What `readDisk` reads, without reading its chunks: for a caller that bounds what is in memory by itself. */
 export async function* planDisk(
   vault: OpenVault,
   index: DiskIndex,
-  range: Pick<ReadDiskOptions, "fromByte" | "toByte">,
+  options: Omit<ReadDiskOptions, "parallelism">,
   signal: AbortSignal,
 ): AsyncGenerator<PiecePlan, void, undefined> {
-  const { fromByte = 0, toByte = index.sizeBytes } = range;
+  const { fromByte = 0, toByte = index.sizeBytes, damaged = "throw" } = options;
   if (!(fromByte >= 0 && fromByte <= toByte && toByte <= index.sizeBytes)) {
-    const wanted = `${fromByte} to ${toByte}`;
-    throw new FarsideError("bad-input", `The range ${wanted} is not within a disk of ${index.sizeBytes} bytes.`);
+    const range = `${fromByte} to ${toByte}`;
+    throw new FarsideError("bad-input", `The range ${range} is not within a disk of ${index.sizeBytes} bytes.`);
   }
   const segments = diskSegments(index).filter((one) => one.toByte > fromByte && one.fromByte < toByte);
-  const read = async (segment: DiskSegment, aborted: AbortSignal) => ({
-    segment,
-    chunkIds: segment.id === zeroObjectId ? undefined : await readSegment(vault, segment, aborted),
-  });
+  const read = async (segment: DiskSegment, aborted: AbortSignal): Promise<ReadSegment> => {
+    if (segment.id === zeroObjectId) return { segment };
+    try {
+      return { segment, chunkIds: await readSegment(vault, segment, aborted) };
+    } catch (error) {
+      if (damaged === "throw" || !hasCode(error, "vault-corrupt")) throw error;
+      return { segment, damage: error };
+    }
+  };
   yield* planPieces(mapOrdered(segments, segmentsAhead, read, signal), index, fromByte, toByte);
+}
+
+interface ReadSegment {
+  readonly segment: DiskSegment;
+  /** None for the zero segment, and for a damaged one. */
+  readonly chunkIds?: readonly ObjectId[] | undefined;
+  readonly damage?: FarsideError;
 }
 
 /** What a stretch of a disk is made of, before it is read. A chunk's stretch never leaves the chunk. */
 export type PiecePlan =
-  | { readonly kind: "zero"; readonly offset: number; readonly length: number }
+  | Extract<DiskPiece, { kind: "zero" }>
   | { readonly kind: "chunk"; readonly offset: number; readonly length: number; readonly id: ObjectId };
 
 async function* planPieces(
-  segments: AsyncIterable<{ readonly segment: DiskSegment; readonly chunkIds: readonly ObjectId[] | undefined }>,
+  segments: AsyncIterable<ReadSegment>,
   index: DiskIndex,
   fromByte: number,
   toByte: number,
 ): AsyncGenerator<PiecePlan, void, undefined> {
-  for await (const { segment, chunkIds } of segments) yield* planSegment(segment, chunkIds, index, fromByte, toByte);
+  for await (const segment of segments) yield* planSegment(segment, index, fromByte, toByte);
 }
 
 /** The part of the range that lies in the segment; without chunk ids it is zeros. */
 export function* planSegment(
-  segment: DiskSegment,
-  chunkIds: readonly ObjectId[] | undefined,
+  { segment, chunkIds, damage }: ReadSegment,
   index: DiskIndex,
   fromByte: number,
   toByte: number,
@@ -157,7 +183,7 @@ export function* planSegment(
   const end = Math.min(toByte, segment.toByte);
   if (start >= end) return;
   if (chunkIds === undefined) {
-    yield { kind: "zero", offset: start, length: end - start };
+    yield { kind: "zero", offset: start, length: end - start, ...(damage === undefined ? {} : { damage }) };
     return;
   }
   let at = start;

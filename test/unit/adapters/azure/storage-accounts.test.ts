@@ -46,12 +46,9 @@ describe("An account that no setting names", () => {
 test("A URL with a SAS is refused without repeating it", async () => {
   const accounts = await StorageAccounts.open([byKey], "by-identity");
   for (const account of ["known", "other"]) {
-    try {
-      accounts.container(`https://${account}.blob.core.windows.net/restored?sv=2026&sig=very-secret`);
-      expect.unreachable();
-    } catch (error) {
-      expect(error).toMatchObject({ code: "bad-input", message: expect.stringContaining("SAS") });
-      expect(String(error)).not.toContain("very-secret");
-    }
+    const url = `https://${account}.blob.core.windows.net/restored?sv=2026&sig=very-secret`;
+    expect(() => accounts.container(url)).toThrow(
+      expect.objectContaining({ code: "bad-input", message: expect.stringMatching(/^(?!.*very-secret).*SAS/) }),
+    );
   }
 });

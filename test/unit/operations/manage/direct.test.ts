@@ -5,8 +5,10 @@ import { readImage } from "../../../../shared/adapters/memory/sparse-image.ts";
 import { parseDiskName } from "../../../../shared/core/ids.ts";
 import type { Manifest } from "../../../../shared/core/vault/manifest.ts";
 import { importDisk } from "../../../../shared/operations/manage/import-disk.ts";
-import { restoreDisks } from "../../../../shared/operations/manage/restore-disks.ts";
+import { restoreDisks } from "../../../../shared/operations/restore/restore-disks.ts";
 import { seedVault } from "../../../../shared/operations/manage/seed-vault.ts";
+import { objectName, zeroObjectId } from "../../../../shared/core/vault/object-id.ts";
+import { diskSegments, readDiskIndex, readSegment } from "../../../../shared/operations/vault/read-disk.ts";
 import type { DiskTarget } from "../../../../shared/ports/disk-target.ts";
 import { memoryImage } from "../../../support/memory-image.ts";
 import { sampleRunId } from "../../../support/sample-rows.ts";
@@ -40,7 +42,8 @@ function restored(target: MemoryDiskTarget, disk: string): Uint8Array | undefine
 
 const input = (manifest: Manifest, target: DiskTarget, onProgress: (bytes: number) => void = () => undefined) => ({
   disks: manifest.disks.map((disk) => ({ manifest, disk })),
-  runId,
+  restoreId: () => runId,
+  allowDamaged: false,
   urlOf: (disk: Manifest["disks"][number]["name"]) => target.locate(container, disk),
   onProgress: (_disk: string, bytes: number) => onProgress(bytes),
 });
@@ -61,7 +64,8 @@ describe("Restoring disks from the vault alone", () => {
     expect(restored(target, "os")).toEqual(os);
     expect(restored(target, "data")).toEqual(data);
     expect(seen).toBe(os.length + data.length);
-    expect(done).toMatchObject([
+    expect(done.lost).toEqual([]);
+    expect(done.disks).toMatchObject([
       { name: "os", url: `${container}/os.vhd`, sizeBytes: os.length, writtenBytes: 3 * chunk + 512 },
       { name: "data" },
     ]);
@@ -96,7 +100,8 @@ describe("Restoring disks from the vault alone", () => {
       code: "vault-corrupt",
       details: { disk: what === "a chunk" ? "data" : "os", fromByte, toByte },
     });
-    expect(target.unfinished()).toEqual([]);
+    // Unfinished work stays: with --allow-damaged the same restore goes on with it.
+    expect(target.unfinished()).toContain(`${container}/os.vhd`);
     expect(restored(target, "os")).toBeUndefined();
 
     /** The name of the chunk of `data` at 4 × 256 KiB: what a vault with only the rest of it has not. */
@@ -112,19 +117,109 @@ describe("Restoring disks from the vault alone", () => {
     }
   });
 
-  test("removes its work when it is interrupted", async () => {
+  test("keeps its work when it is interrupted, and the same restore goes on where it stood", async () => {
     const vault = await makeVault();
-    const manifest = await backUp(vault, "web1", { os: content("os") });
+    const os = content("os");
+    const manifest = await backUp(vault, "web1", { os });
     const target = new MemoryDiskTarget();
     const interrupted = new AbortController();
     const stopAtOnce = (): void => interrupted.abort(new Error("Ctrl-C"));
     await expect(
-      restoreDisks(vault.vault, target, input(manifest, target, stopAtOnce), interrupted.signal),
+      restoreDisks(vault.vault, target, { ...input(manifest, target, stopAtOnce), parallelism: 1 }, interrupted.signal),
     ).rejects.toThrow("Ctrl-C");
-    expect(target.unfinished()).toEqual([]);
     expect(restored(target, "os")).toBeUndefined();
+    const done = await restoreDisks(vault.vault, target, input(manifest, target), signal);
+    expect(done.disks).toMatchObject([{ name: "os", resumedBytes: chunk }]);
+    expect(restored(target, "os")).toEqual(os);
+  });
+
+  test("goes on wherever it is interrupted, and ends with the same bytes", async () => {
+    const vault = await makeVault();
+    const [os, data] = [content("os"), content("data")];
+    const manifest = await backUp(vault, "web1", { os, data });
+    const target = new MemoryDiskTarget();
+    let tries = 0;
+    for (let isDone = false; !isDone; tries++) {
+      const interrupted = new AbortController();
+      let calls = 0;
+      const stopAtSecond = (): void => {
+        if (++calls === 3) interrupted.abort(new Error("Ctrl-C"));
+      };
+      const one = { ...input(manifest, target, stopAtSecond), parallelism: 1, recordEveryBytes: 1 };
+      isDone = await restoreDisks(vault.vault, target, one, interrupted.signal).then(
+        () => true,
+        () => false,
+      );
+    }
+    expect(tries).toBeGreaterThan(3);
+    expect(restored(target, "os")).toEqual(os);
+    expect(restored(target, "data")).toEqual(data);
   });
 });
+
+describe("Restoring what is damaged, where that is accepted,", () => {
+  const accepting = (manifest: Manifest, target: DiskTarget) => ({ ...input(manifest, target), allowDamaged: true });
+
+  test("fills lost chunks with zeros, lists every range, and finds them again when it goes on", async () => {
+    const vault = await makeVault();
+    const os = content("os");
+    const manifest = await backUp(vault, "web1", { os });
+    const [disk] = manifest.disks;
+    if (disk === undefined) throw new Error("no disk");
+    const [segment] = diskSegments(await readDiskIndex(vault.vault, disk, signal));
+    if (segment === undefined) throw new Error("no segment");
+    const ids = await readSegment(vault.vault, segment, signal);
+    for (const at of [0, 1, 4]) await vault.store.remove(objectName("data", ids[at] ?? zeroObjectId), {}, signal);
+    const target = new MemoryDiskTarget();
+    const interrupted = new AbortController();
+    let calls = 0;
+    const late = {
+      ...accepting(manifest, target),
+      recordEveryBytes: 1,
+      onProgress: () => void (++calls === 3 && interrupted.abort(new Error("Ctrl-C"))),
+    };
+    await expect(restoreDisks(vault.vault, target, late, interrupted.signal)).rejects.toThrow("Ctrl-C");
+    const done = await restoreDisks(vault.vault, target, accepting(manifest, target), signal);
+    expect(done.disks[0]?.damaged).toMatchObject([
+      { fromByte: 0, toByte: 2 * chunk, reason: "missing" },
+      { fromByte: 4 * chunk, toByte: 5 * chunk, reason: "missing" },
+    ]);
+    os.fill(0, 0, 2 * chunk);
+    os.fill(0, 4 * chunk, 5 * chunk);
+    expect(restored(target, "os")).toEqual(os);
+  });
+
+  test("fills a lost segment with zeros", async () => {
+    const vault = await makeVault();
+    const os = content("os");
+    const manifest = await backUp(vault, "web1", { os });
+    const [segment] = diskSegments(await readDiskIndex(vault.vault, manifest.disks[0] ?? never(), signal));
+    await vault.store.remove(objectName("segment", segment?.id ?? zeroObjectId), {}, signal);
+    const target = new MemoryDiskTarget();
+    const done = await restoreDisks(vault.vault, target, accepting(manifest, target), signal);
+    expect(done.disks[0]?.damaged).toMatchObject([{ fromByte: 0, toByte: os.length, reason: "missing" }]);
+    expect(restored(target, "os")).toEqual(new Uint8Array(os.length));
+  });
+
+  test("leaves out a disk whose index is lost, and restores the others", async () => {
+    const vault = await makeVault();
+    const data = content("data");
+    const manifest = await backUp(vault, "web1", { os: content("os"), data });
+    await vault.store.remove(objectName("disk-index", manifest.disks[0]?.index ?? zeroObjectId), {}, signal);
+    const target = new MemoryDiskTarget();
+    const done = await restoreDisks(vault.vault, target, accepting(manifest, target), signal);
+    expect(done.lost).toMatchObject([{ name: "os", error: { code: "vault-corrupt" } }]);
+    expect(done.disks).toMatchObject([{ name: "data", damaged: [] }]);
+    expect(restored(target, "data")).toEqual(data);
+    expect(target.unfinished()).toEqual([]);
+    const only = { ...accepting(manifest, target), disks: accepting(manifest, target).disks.slice(0, 1) };
+    await expect(restoreDisks(vault.vault, target, only, signal)).rejects.toMatchObject({ code: "vault-corrupt" });
+  });
+});
+
+function never(): never {
+  throw new Error("There is no disk.");
+}
 
 describe("Importing an image", () => {
   const place = { name: parseDiskName("os"), sizeBytes: content("os").length, url: `${container}/os.vhd` };
