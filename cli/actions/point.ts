@@ -41,14 +41,16 @@ export async function listPoints(verb: Verb, vm: string): Promise<void> {
         { title: "size", value: (point) => sum(point, "sizeBytes"), align: "right" },
         { title: "stored", value: (point) => sum(point, "storedBytes"), align: "right" },
         { title: "trigger", value: (point) => ("trigger" in point ? point.trigger : "-") },
-        {
-          title: "state",
-          value: (point) => (point.state === "corrupt" ? `CORRUPT: ${point.defect.reason}` : point.state),
-        },
+        { title: "state", value: stateText },
       ],
       `The VM ${vm} has no restore point.`,
     );
   });
+}
+
+function stateText(point: Listed): string {
+  if (point.state === "corrupt") return `CORRUPT: ${point.defect.reason}`;
+  return point.usnRollbackRisk === true ? `${point.state}, USN ROLLBACK RISK` : point.state;
 }
 
 function sum(point: Listed, field: "sizeBytes" | "storedBytes"): string {
