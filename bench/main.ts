@@ -7,6 +7,7 @@ import { copySpeed } from "./figures/copy-speed.ts";
 import { memory } from "./figures/memory.ts";
 import { revert } from "./figures/revert.ts";
 import { nbdCopy } from "./figures/nbd-copy.ts";
+import { restoreSpeed } from "./figures/restore-speed.ts";
 import { unchanged } from "./figures/unchanged.ts";
 import type { Figure } from "./support/figure.ts";
 
@@ -16,6 +17,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   memory,
   revert,
   "nbd-copy": nbdCopy,
+  "restore-speed": restoreSpeed,
   unchanged,
 };
 

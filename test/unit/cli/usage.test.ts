@@ -60,6 +60,7 @@ describe("Help", () => {
       "status",
       "up",
       "vault init",
+      "vault rebuild",
       "vault seed",
       "vault show",
       "verify",
