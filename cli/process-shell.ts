@@ -18,11 +18,26 @@ export function processShell(): Shell {
     environment: process.env,
     cwd: process.cwd(),
     out: (text) => void process.stdout.write(text),
+    write: (bytes) => writeOut(bytes, interrupted.signal),
     err: (text) => void process.stderr.write(text),
     errIsTerminal: process.stderr.isTTY,
     signal: interrupted.signal,
     ...(canAsk ? { askSecret: askOnTerminal } : {}),
   };
+}
+
+function writeOut(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Who does not read any more must not keep Ctrl-C waiting.
+    const stop = (): void => reject(signal.reason);
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+    process.stdout.write(bytes, (error) => {
+      signal.removeEventListener("abort", stop);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
 
 const enter = new Set(["\r", "\n", "\u0004"]);

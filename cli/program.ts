@@ -6,6 +6,7 @@ import { addBackupVerb } from "./verbs/backup.ts";
 import { addCompletionVerb } from "./verbs/completion.ts";
 import { addDemoVerb } from "./verbs/demo.ts";
 import { addDiskVerbs } from "./verbs/disk.ts";
+import { addFileVerbs } from "./verbs/files.ts";
 import { addPointVerbs } from "./verbs/point.ts";
 import { addPolicyVerbs } from "./verbs/policy.ts";
 import { addRestoreVerb } from "./verbs/restore.ts";
@@ -29,6 +30,7 @@ const adders = [
   addRunVerbs,
   addPointVerbs,
   addRestoreVerb,
+  addFileVerbs,
   addVerifyVerb,
   addCompletionVerb,
 ];

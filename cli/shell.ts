@@ -3,6 +3,8 @@ export interface Shell {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly out: (text: string) => void;
+  /** Standard output for what may be large: resolves when more may come, so that a slow reader slows the verb. */
+  readonly write: (bytes: Uint8Array) => Promise<void>;
   readonly err: (text: string) => void;
   readonly errIsTerminal: boolean;
   /** Asks without showing what is typed; absent where nobody can be asked. */

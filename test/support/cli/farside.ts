@@ -5,17 +5,23 @@ export interface CliResult {
   readonly exitCode: number;
   readonly out: string;
   readonly err: string;
+  /** What was written as bytes; in `out` too, as text. */
+  readonly bytes: Buffer;
 }
 
 /** One command line in a shell of its own: no environment, no terminal. */
 export async function farside(args: readonly string[], shell: Partial<Shell> = {}): Promise<CliResult> {
   let out = "";
   let err = "";
+  const written: Buffer[] = [];
   const exitCode = await runCli(args, {
     environment: {},
     cwd: "/nowhere/at/all",
     out: (text) => {
       out += text;
+    },
+    write: async (bytes) => {
+      written.push(Buffer.from(bytes));
     },
     err: (text) => {
       err += text;
@@ -24,5 +30,6 @@ export async function farside(args: readonly string[], shell: Partial<Shell> = {
     signal: new AbortController().signal,
     ...shell,
   });
-  return { exitCode, out, err };
+  const bytes = Buffer.concat(written);
+  return { exitCode, out: out + bytes.toString("utf8"), err, bytes };
 }

@@ -10,6 +10,7 @@ const silent: Shell = {
   environment: {},
   cwd: "/",
   out: () => undefined,
+  write: async () => undefined,
   err: () => undefined,
   errIsTerminal: false,
   signal: new AbortController().signal,

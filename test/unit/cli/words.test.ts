@@ -105,6 +105,7 @@ describe("Progress", () => {
       environment: {},
       cwd: "/",
       out: () => undefined,
+      write: async () => undefined,
       err: (text: string) => (err += text),
       errIsTerminal: terminal,
       signal: new AbortController().signal,
