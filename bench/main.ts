@@ -5,6 +5,7 @@
 import { appStart } from "./figures/app-start.ts";
 import { copySpeed } from "./figures/copy-speed.ts";
 import { memory } from "./figures/memory.ts";
+import { nbdCopy } from "./figures/nbd-copy.ts";
 import { unchanged } from "./figures/unchanged.ts";
 import type { Figure } from "./support/figure.ts";
 
@@ -12,6 +13,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   "app-start": appStart,
   "copy-speed": copySpeed,
   memory,
+  "nbd-copy": nbdCopy,
   unchanged,
 };
 

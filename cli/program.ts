@@ -6,6 +6,7 @@ import { addBackupVerb } from "./verbs/backup.ts";
 import { addCompletionVerb } from "./verbs/completion.ts";
 import { addDemoVerb } from "./verbs/demo.ts";
 import { addDiskVerbs } from "./verbs/disk.ts";
+import { addExportVerb } from "./verbs/export.ts";
 import { addFileVerbs } from "./verbs/files.ts";
 import { addPointVerbs } from "./verbs/point.ts";
 import { addPolicyVerbs } from "./verbs/policy.ts";
@@ -31,6 +32,7 @@ const adders = [
   addPointVerbs,
   addRestoreVerb,
   addFileVerbs,
+  addExportVerb,
   addVerifyVerb,
   addCompletionVerb,
 ];

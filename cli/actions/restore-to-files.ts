@@ -3,12 +3,13 @@ import { resolve } from "node:path";
 import { fileTarget } from "../../shared/compose/disk-image.ts";
 import { systemClock, systemRandom } from "../../shared/compose/system.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
-import { parseDiskName, parseRunId, quote } from "../../shared/core/ids.ts";
+import { parseDiskName, parseRunId } from "../../shared/core/ids.ts";
 import { ulid } from "../../shared/core/ulid.ts";
 import type { Manifest, ManifestDisk } from "../../shared/core/vault/manifest.ts";
 import { restoreDisks } from "../../shared/operations/manage/restore-disks.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import type { OpenVault } from "../../shared/operations/vault/open-vault.ts";
+import { chooseDisks } from "../choose-disks.ts";
 import { choosePoint } from "../choose-point.ts";
 import { formatBytes, formatTime } from "../format.ts";
 import { Progress } from "../progress.ts";
@@ -86,20 +87,6 @@ async function restoreChosen(
   } finally {
     progress.end();
   }
-}
-
-function chooseDisks(manifest: Manifest, names: readonly string[] | undefined): readonly ManifestDisk[] {
-  if (names === undefined) return manifest.disks;
-  return [...new Set(names)].map((name) => {
-    const disk = manifest.disks.find((one) => one.name === name);
-    if (disk !== undefined) return disk;
-    const known = manifest.disks.map((one) => one.name).join(", ");
-    throw new FarsideError(
-      "not-found",
-      `The restore point ${manifest.pointId} has no disk ${quote(name)}: it has ${known}.`,
-      { details: { disk: name, restorePointId: manifest.pointId } },
-    );
-  });
 }
 
 /** The same gate as the service's: a domain controller must not come back from such a point by accident. */

@@ -9,6 +9,8 @@ export interface FoundVolume {
   readonly disks: readonly string[];
   readonly device: BlockDevice | undefined;
   readonly sectorBytes: number;
+  /** Of a partition what it is on. */
+  readonly parent: FoundVolume | undefined;
   /** Layers below: 0 for a disk. */
   readonly depth: number;
   /** Said by what lies below of what this one holds; its first bytes do not count then. */

@@ -9,7 +9,11 @@
 import type { BlockDevice } from "../../ports/block-device.ts";
 import { ByteView } from "../byte-view.ts";
 import { readGpt } from "./gpt.ts";
+import type { PhysicalVolume } from "./lvm-label.ts";
+import { readPhysicalVolume } from "./lvm-label.ts";
 import { readMbr } from "./mbr.ts";
+import type { MdPlace, MdSuperblock } from "./md-superblock.ts";
+import { mdPlacesAtEnd, mdPlacesAtStart, mdSuperblockBytes, parseMdSuperblock } from "./md-superblock.ts";
 import type { PartitionTable } from "./partition-table.ts";
 import { matchSignature, signatureBytes } from "./signatures.ts";
 import type { VolumeContent } from "./volume.ts";
@@ -18,6 +22,8 @@ export interface Inspection {
   readonly content: VolumeContent;
   readonly notes: readonly string[];
   readonly table?: PartitionTable;
+  readonly array?: MdSuperblock;
+  readonly physicalVolume?: PhysicalVolume;
 }
 
 /** Throws `image-corrupt` and what the device throws. */
@@ -27,16 +33,74 @@ export async function inspectDevice(
   signal: AbortSignal,
 ): Promise<Inspection> {
   const bytes = await device.read(0, Math.min(device.sizeBytes, signatureBytes), signal);
+  const head = new ByteView(bytes, "start of the volume");
+  const problems: string[] = [];
+  const seen = await inspectHead(device, head, sectorBytes, problems, signal);
+  if (seen.array === undefined) {
+    const array = await findMd(device, mdPlacesAtEnd(device.sizeBytes), seen.endByte, problems, signal);
+    if (array !== undefined) return { content: unknown, notes: problems, array };
+  }
+  return { ...seen, notes: [...seen.notes, ...problems] };
+}
+
+type HeadInspection = Inspection & { readonly endByte: number };
+
+const unknown: VolumeContent = { kind: "unknown" };
+
+async function inspectHead(
+  device: BlockDevice,
+  head: ByteView,
+  sectorBytes: number,
+  problems: string[],
+  signal: AbortSignal,
+): Promise<HeadInspection> {
+  const array = await findMd(device, mdPlacesAtStart, 0, problems, signal);
+  if (array !== undefined) return { content: unknown, notes: [], array, endByte: 0 };
   const table = (await readGpt(device, signal)) ?? (await readMbr(device, sectorBytes, signal));
-  const match = matchSignature(new ByteView(bytes, "start of the volume"));
+  const match = matchSignature(head);
   if (table !== undefined) {
     const content = { kind: "partition-table", type: table.type } as const;
-    return { content, notes: [...table.problems, ...leftOver(match?.content)], table };
+    const notes = [...table.problems, ...leftOver(match?.content)];
+    return { content, notes, table, endByte: table.endByte };
   }
-  if (match !== undefined) return { content: match.content, notes: match.note === undefined ? [] : [match.note] };
-  if (bytes.some((byte) => byte !== 0)) return { content: { kind: "unknown" }, notes: [] };
-  const all = bytes.length === device.sizeBytes;
-  const note = all ? "all zeros" : `the first ${bytes.length / 1024} KiB are zeros; the rest was not looked at`;
+  const physicalVolume = await readPhysicalVolume(device, head, signal);
+  if (physicalVolume !== undefined) {
+    if (!("problem" in physicalVolume)) {
+      const { problems: notes, endByte } = physicalVolume;
+      return { content: unknown, notes, physicalVolume, endByte };
+    }
+    problems.push(physicalVolume.problem);
+  }
+  if (match !== undefined) {
+    const { content, note, endByte = 0 } = match;
+    return { content, notes: note === undefined ? [] : [note], endByte };
+  }
+  return { ...nothing(head.bytes, device.sizeBytes), endByte: 0 };
+}
+
+/** The first superblock that counts at one of the places that lie behind `endByte`. */
+async function findMd(
+  device: BlockDevice,
+  places: readonly MdPlace[],
+  endByte: number,
+  problems: string[],
+  signal: AbortSignal,
+): Promise<MdSuperblock | undefined> {
+  for (const place of places) {
+    if (place.offset < endByte || place.offset + mdSuperblockBytes > device.sizeBytes) continue;
+    const bytes = await device.read(place.offset, mdSuperblockBytes, signal);
+    const found = parseMdSuperblock(bytes, place, device.sizeBytes);
+    if (found === undefined) continue;
+    if (!("problem" in found)) return found;
+    problems.push(found.problem);
+  }
+  return undefined;
+}
+
+function nothing(head: Uint8Array, sizeBytes: number): Inspection {
+  if (head.some((byte) => byte !== 0)) return { content: unknown, notes: [] };
+  const all = head.length === sizeBytes;
+  const note = all ? "all zeros" : `the first ${head.length / 1024} KiB are zeros; the rest was not looked at`;
   return { content: { kind: "empty" }, notes: [note] };
 }
 

@@ -46,6 +46,7 @@ describe("Help", () => {
       "completion",
       "demo",
       "disk import",
+      "export",
       "point list",
       "point show",
       "policy list",

@@ -16,7 +16,9 @@ export async function findFastCommits(
   sequence: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (journal.fastBlocks === 0) return false;
-  const view = new ByteView(await read(journal.end, signal), `ext journal block ${journal.end}`);
+  // The block between the log and the area is left out (j_fc_first is j_last + 1).
+  if (journal.fastBlocks < 2) return false;
+  const first = journal.end + 1;
+  const view = new ByteView(await read(first, signal), `ext journal block ${first}`);
   return view.u16le(0) === headTag && view.u16le(2) === 8 && view.u32le(8) === sequence;
 }
