@@ -3,7 +3,7 @@
  * of what a reader shows. Needs `haveTools("root", …)`.
  */
 import { execFile } from "node:child_process";
-import { copyFile, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -21,6 +21,11 @@ export async function makeImage(
   await writeFile(path, "");
   await truncate(path, sizeBytes);
   await run(tool(mkfs), [...args, path]);
+}
+
+/** A copy with the holes of the image. */
+export async function copyImage(image: string, copy: string): Promise<void> {
+  await run(tool("cp"), ["--sparse=always", image, copy]);
 }
 
 /** Mounts it at a folder of its own, works there, unmounts it: its file system is clean afterwards. */
@@ -44,13 +49,19 @@ export async function withMounted<T>(
  * XFS_IOC_GOINGDOWN, one number, without flushing the log), and what the disk holds at that instant becomes the file `crashed`, before
  * the kernel could write back what its log already holds.
  */
-export async function withCrash<T>(image: string, crashed: string, work: (folder: string) => Promise<T>): Promise<T> {
-  return withMounted(image, async (folder) => {
+export async function withCrash<T>(
+  image: string,
+  crashed: string,
+  work: (folder: string) => Promise<T>,
+  options: readonly string[] = [],
+): Promise<T> {
+  const workAndCrash = async (folder: string): Promise<T> => {
     const result = await work(folder);
     const shutDown =
       "import fcntl,os,struct,sys; fcntl.ioctl(os.open(sys.argv[1],os.O_RDONLY),0x8004587d,struct.pack('I',2))";
     await run(tool("python3"), ["-c", shutDown, folder]);
-    await copyFile(image, crashed);
+    await copyImage(image, crashed);
     return result;
-  });
+  };
+  return withMounted(image, workAndCrash, options);
 }

@@ -10,6 +10,7 @@ import { WindowCache } from "./window-cache.ts";
 /** An inode chunk has 64 inodes, 16 to 128 KiB; 16 MiB in all. */
 const windowBytes = 64 * 1024;
 const maxWindows = 256;
+const maxVerified = 4096;
 
 /** Where the fields of a version 5 header lie; `owner` is not checked where it is missing. */
 export interface SelfDescription {
@@ -23,6 +24,8 @@ export class Metadata {
   readonly superblock: Superblock;
   readonly device: BlockDevice;
   readonly #cache: WindowCache;
+  /** What was found whole: a device never changes, so looking up name after name need not sum the same blocks again. */
+  readonly #verified = new Set<string>();
 
   constructor(superblock: Superblock, device: BlockDevice) {
     this.superblock = superblock;
@@ -44,6 +47,8 @@ export class Metadata {
   /** Checks what a structure of version 5 says of itself: that it is whole, of this file system, of this place and of its inode. */
   verify(view: ByteView, block: number, fields: SelfDescription): void {
     if (!this.superblock.features.checksums) return;
+    const key = `${block} ${view.where}`;
+    if (this.#verified.has(key)) return;
     verifyChecksum(view, fields.checksum);
     if (!sameBytes(view.slice(fields.uuid, 16), this.superblock.metadataUuid)) {
       throw imageCorrupt(view.where, "it belongs to another file system");
@@ -54,6 +59,8 @@ export class Metadata {
     if (fields.owner !== undefined && view.big64be(fields.owner.at) !== BigInt(fields.owner.inode)) {
       throw imageCorrupt(view.where, "it belongs to another inode");
     }
+    if (this.#verified.size >= maxVerified) this.#verified.clear();
+    this.#verified.add(key);
   }
 }
 

@@ -95,8 +95,10 @@ function recordChecksum(headers: ByteView, stamped: Uint8Array, headerBytes: num
   let crc = crc32cRaw(0xffffffff, headers.slice(0, crcAt));
   crc = crc32cRaw(crc, new Uint8Array(4));
   crc = crc32cRaw(crc, headers.slice(crcAt + 4, headerBytes - crcAt - 4));
-  for (let at = logBlockBytes; at < headers.length; at += logBlockBytes) {
-    crc = crc32cRaw(crc, headers.slice(at, checkedExtensionBytes));
+  // Only the headers that keep words of this record: a short one has as many as the longest, but leaves the others as they are.
+  const used = Math.ceil(stamped.length / bytesOfHeader);
+  for (let header = 1; header < used; header++) {
+    crc = crc32cRaw(crc, headers.slice(header * logBlockBytes, checkedExtensionBytes));
   }
   return ~crc32cRaw(crc, stamped) >>> 0;
 }
