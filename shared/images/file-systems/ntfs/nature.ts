@@ -1,0 +1,93 @@
+/** What a file record is to its users: a file, a directory, a link, or something whose content cannot be had. */
+import type { FileStat } from "../../../ports/file-system.ts";
+import { ByteView } from "../../byte-view.ts";
+import { decodeUtf16Name } from "../../utf16-name.ts";
+import { attributeTypes } from "./attribute.ts";
+import type { NtfsFile } from "./ntfs-file.ts";
+import { readMetadata } from "./read-stream.ts";
+import type { ReparsePoint } from "./reparse-point.ts";
+import {
+  isCloudFile,
+  linkTarget,
+  longestReparsePoint,
+  parseReparsePoint,
+  reparseTags,
+  storedAs,
+} from "./reparse-point.ts";
+import { fileAttributes } from "./standard-information.ts";
+import type { NtfsVolume, Stream } from "./stream.ts";
+
+export type Nature =
+  | { readonly kind: "directory" }
+  | { readonly kind: "link"; readonly target: string }
+  | { readonly kind: "fifo" | "socket" }
+  | { readonly kind: "character-device" | "block-device"; readonly device: FileStat["device"] }
+  /** `refusal`: what `notSupported` calls it, where its content cannot be had. */
+  | { readonly kind: "file"; readonly content: Stream | undefined; readonly refusal: string | undefined };
+
+/** `attributes` are those of its $STANDARD_INFORMATION. */
+export async function natureOf(
+  volume: NtfsVolume,
+  file: NtfsFile,
+  attributes: number,
+  signal: AbortSignal,
+): Promise<Nature> {
+  const point = await reparsePoint(volume, file, signal);
+  const target = point === undefined ? undefined : linkTarget(point);
+  if (target !== undefined) return { kind: "link", target };
+  // Directories of cloud providers and of containers hold their entries as any other.
+  if (file.record.directory) return { kind: "directory" };
+  const content = await file.stream(attributeTypes.data, "", signal);
+  if (point !== undefined) return reparsedFile(point, content, attributes);
+  const special = (attributes & fileAttributes.system) === 0 ? undefined : await interixFile(volume, content, signal);
+  return special ?? { kind: "file", content, refusal: undefined };
+}
+
+async function reparsePoint(
+  volume: NtfsVolume,
+  file: NtfsFile,
+  signal: AbortSignal,
+): Promise<ReparsePoint | undefined> {
+  const stream = await file.stream(attributeTypes.reparsePoint, "", signal);
+  if (stream === undefined) return undefined;
+  const bytes = await readMetadata(volume, stream, 0, Math.min(stream.sizeBytes, longestReparsePoint), signal);
+  return parseReparsePoint(new ByteView(bytes, `${file.record.where}, reparse point`));
+}
+
+function reparsedFile(point: ReparsePoint, content: Stream | undefined, attributes: number): Nature {
+  switch (point.tag) {
+    case reparseTags.wslSocket:
+      return { kind: "socket" };
+    case reparseTags.wslFifo:
+      return { kind: "fifo" };
+    case reparseTags.wslCharacterDevice:
+      return { kind: "character-device", device: undefined };
+    case reparseTags.wslBlockDevice:
+      return { kind: "block-device", device: undefined };
+  }
+  const away = (attributes & (fileAttributes.offline | fileAttributes.recallOnDataAccess)) !== 0;
+  const refusal = isCloudFile(point.tag) && !away ? undefined : storedAs(point.tag);
+  return { kind: "file", content, refusal };
+}
+
+/** Interix, and ntfs-3g unless told otherwise, keep links and devices in files with the attribute "system". */
+async function interixFile(
+  volume: NtfsVolume,
+  content: Stream | undefined,
+  signal: AbortSignal,
+): Promise<Nature | undefined> {
+  // A target has at most 4095 letters (PATH_MAX).
+  if (content === undefined || content.sizeBytes < 8 || content.sizeBytes > 8 + 2 * 4096) return undefined;
+  const bytes = await readMetadata(volume, content, 0, content.sizeBytes, signal);
+  const view = new ByteView(bytes, content.where);
+  switch (Buffer.from(view.slice(0, 8)).toString("latin1")) {
+    case "IntxLNK\u0001":
+      return { kind: "link", target: decodeUtf16Name(bytes.subarray(8)) };
+    case "IntxCHR\0":
+      return { kind: "character-device", device: { major: view.u32le(8), minor: view.u32le(16) } };
+    case "IntxBLK\0":
+      return { kind: "block-device", device: { major: view.u32le(8), minor: view.u32le(16) } };
+    default:
+      return undefined;
+  }
+}
