@@ -4,11 +4,10 @@
  */
 import { FarsideError } from "../shared/core/errors.ts";
 import { quote } from "../shared/core/ids.ts";
+import type { VmAtPoint } from "./vm-at-point.ts";
+import { parseVmAtPoint } from "./vm-at-point.ts";
 
-export interface ImagePath {
-  readonly vm: string;
-  /** An id or `latest`; undefined means the latest. */
-  readonly point: string | undefined;
+export interface ImagePath extends VmAtPoint {
   /** VOLUME[:PATH]. */
   readonly rest: string;
 }
@@ -17,15 +16,6 @@ export interface VolumePath {
   readonly volume: string;
   /** Undefined where none was given. */
   readonly path: string | undefined;
-}
-
-/** `VM[@POINT]`. */
-export function parseVmAtPoint(text: string): Pick<ImagePath, "vm" | "point"> {
-  const at = text.indexOf("@");
-  const vm = at === -1 ? text : text.slice(0, at);
-  const point = at === -1 ? undefined : text.slice(at + 1);
-  if (vm !== "" && point !== "") return { vm, point };
-  throw new FarsideError("bad-input", `${quote(text)} names no VM: write VM, or VM@POINT with a restore point's id.`);
 }
 
 export function parseImagePath(text: string): ImagePath {

@@ -6,10 +6,11 @@ import { findVm } from "../shared/operations/vault/find-vm.ts";
 import type { OpenVault } from "../shared/operations/vault/open-vault.ts";
 import type { FileSystem } from "../shared/ports/file-system.ts";
 import { choosePoint } from "./choose-point.ts";
-import type { ImagePath, VolumePath } from "./image-path.ts";
+import type { VolumePath } from "./image-path.ts";
 import { parseImagePath, splitVolume } from "./image-path.ts";
 import { withVault } from "./vault.ts";
 import type { Verb } from "./verb.ts";
+import type { VmAtPoint } from "./vm-at-point.ts";
 
 /** 128 chunks of 1 MiB: what a walk over a disk of a few TiB touches again. Eight fetches hide about 20 ms of each. */
 export const imageCache = { cacheBytes: 128 * 1024 * 1024, fetchesAtOnce: 8 } as const;
@@ -44,10 +45,9 @@ export async function withImage<T>(verb: Verb, text: string, work: (image: Opene
 export async function openPoint(
   verb: Verb,
   vault: OpenVault,
-  { vm, point }: Pick<ImagePath, "vm" | "point">,
+  { vm, point }: VmAtPoint,
 ): Promise<{ readonly manifest: Manifest; readonly volumes: readonly Volume[] }> {
   const vmId = await findVm(vault, vm, verb.signal);
-  const flags = point === undefined ? {} : { point };
-  const manifest = await choosePoint(vault, { name: vm, vmId }, flags, verb.signal);
+  const manifest = await choosePoint(vault, { name: vm, vmId }, { point }, verb.signal);
   return { manifest, volumes: await openVolumes(vault, manifest, imageCache, verb.signal) };
 }

@@ -18,8 +18,8 @@ import { withVault } from "../vault.ts";
 import type { Verb } from "../verb.ts";
 
 export async function versions(verb: Verb, text: string, readData: boolean): Promise<number> {
-  const { vm, point, rest } = parseImagePath(text);
-  if (point !== undefined) {
+  const { vm, rest } = parseImagePath(text);
+  if (text.slice(0, text.length - rest.length).includes("@")) {
     throw new FarsideError(
       "bad-input",
       `${quote(text)} names a restore point: leave it out, all of them are looked at.`,

@@ -99,8 +99,9 @@ async function toArchive(
 }
 
 /** Problems on standard error always, what was renamed or left out unless --quiet. */
-function tell(verb: Verb, { renamed, skipped, problems }: TakeReport): number {
+function tell(verb: Verb, { renamed, skipped, problems, vaultDamaged }: TakeReport): number {
   const told = new FileProblems(verb);
+  if (vaultDamaged) told.count(true);
   for (const problem of problems.items) told.add(problem);
   if (problems.untold > 0) verb.shell.err(`farside: … and ${problems.untold} more problems.\n`);
   for (const { path, as } of renamed.items) verb.output.note(printable(`renamed ${path}: it is ${as}`));

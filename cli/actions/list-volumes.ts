@@ -1,10 +1,10 @@
 import type { VolumeRow } from "../../shared/operations/files/list-volumes.ts";
 import { listVolumes } from "../../shared/operations/files/list-volumes.ts";
 import { formatBytes } from "../format.ts";
-import { parseVmAtPoint } from "../image-path.ts";
 import { openPoint } from "../open-image.ts";
 import { withVault } from "../vault.ts";
 import type { Verb } from "../verb.ts";
+import { parseVmAtPoint } from "../vm-at-point.ts";
 
 export async function volumes(verb: Verb, text: string): Promise<void> {
   const parsed = parseVmAtPoint(text);

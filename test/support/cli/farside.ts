@@ -5,15 +5,14 @@ export interface CliResult {
   readonly exitCode: number;
   readonly out: string;
   readonly err: string;
-  /** What was written as bytes; in `out` too, as text. */
-  readonly bytes: Buffer;
 }
 
 /** One command line in a shell of its own: no environment, no terminal. */
 export async function farside(args: readonly string[], shell: Partial<Shell> = {}): Promise<CliResult> {
   let out = "";
   let err = "";
-  const written: Buffer[] = [];
+  // A letter may begin in one write and end in the next.
+  const decoder = new TextDecoder();
   const exitCode = await runCli(args, {
     environment: {},
     cwd: "/nowhere/at/all",
@@ -21,7 +20,7 @@ export async function farside(args: readonly string[], shell: Partial<Shell> = {
       out += text;
     },
     write: async (bytes) => {
-      written.push(Buffer.from(bytes));
+      out += decoder.decode(bytes, { stream: true });
     },
     err: (text) => {
       err += text;
@@ -30,6 +29,5 @@ export async function farside(args: readonly string[], shell: Partial<Shell> = {
     signal: new AbortController().signal,
     ...shell,
   });
-  const bytes = Buffer.concat(written);
-  return { exitCode, out: out + bytes.toString("utf8"), err, bytes };
+  return { exitCode, out, err };
 }

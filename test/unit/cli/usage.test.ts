@@ -43,10 +43,14 @@ describe("Help", () => {
   test("covers the verbs that are promised", () => {
     expect(all.map((path) => path.join(" ")).sort()).toEqual([
       "backup",
+      "cat",
       "completion",
       "demo",
       "disk import",
       "export",
+      "find",
+      "get",
+      "ls",
       "point list",
       "point show",
       "policy list",
@@ -64,10 +68,12 @@ describe("Help", () => {
       "vault seed",
       "vault show",
       "verify",
+      "versions",
       "vm list",
       "vm protect",
       "vm show",
       "vm unprotect",
+      "volumes",
     ]);
   });
 
