@@ -19,19 +19,13 @@ export function processShell(): Shell {
     environment: process.env,
     cwd: process.cwd(),
     out: (text) => void process.stdout.write(text),
+    write: (bytes) => writeOut(bytes, interrupted.signal),
     err: (text) => void process.stderr.write(text),
+    outIsTerminal: process.stdout.isTTY,
     errIsTerminal: process.stderr.isTTY,
     signal: interrupted.signal,
-    ...(process.stdout.isTTY ? {} : { outBytes: writeToOutput }),
     ...(canAsk ? { askSecret: askOnTerminal, ask: (question: string) => askLine(question, interrupted.signal) } : {}),
   };
-}
-
-/** Waits until the bytes are with the reader: that holds back who writes, and nothing of them is changed afterwards. */
-function writeToOutput(bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.write(bytes, (error) => (error === null || error === undefined ? resolve() : reject(error)));
-  });
 }
 
 async function askLine(question: string, signal: AbortSignal): Promise<string> {
@@ -48,6 +42,20 @@ async function askLine(question: string, signal: AbortSignal): Promise<string> {
   } finally {
     terminal.close();
   }
+}
+
+function writeOut(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Who does not read any more must not keep Ctrl-C waiting.
+    const stop = (): void => reject(signal.reason);
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+    process.stdout.write(bytes, (error) => {
+      signal.removeEventListener("abort", stop);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
 
 const enter = new Set(["\r", "\n", "\u0004"]);

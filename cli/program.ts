@@ -7,6 +7,7 @@ import { addCompletionVerb } from "./verbs/completion.ts";
 import { addDemoVerb } from "./verbs/demo.ts";
 import { addDiskVerbs } from "./verbs/disk.ts";
 import { addExportVerb } from "./verbs/export.ts";
+import { addFileVerbs } from "./verbs/files.ts";
 import { addPointVerbs } from "./verbs/point.ts";
 import { addPolicyVerbs } from "./verbs/policy.ts";
 import { addRestoreVerb } from "./verbs/restore.ts";
@@ -30,6 +31,7 @@ const adders = [
   addRunVerbs,
   addPointVerbs,
   addRestoreVerb,
+  addFileVerbs,
   addExportVerb,
   addVerifyVerb,
   addCompletionVerb,

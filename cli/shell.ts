@@ -3,9 +3,10 @@ export interface Shell {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly out: (text: string) => void;
-  /** Bytes of a result, taken when it is ready for more; absent where standard output is a terminal. */
-  readonly outBytes?: (bytes: Uint8Array) => Promise<void>;
+  /** Standard output for what may be large: resolves when more may come, so that a slow reader slows the verb. */
+  readonly write: (bytes: Uint8Array) => Promise<void>;
   readonly err: (text: string) => void;
+  readonly outIsTerminal: boolean;
   readonly errIsTerminal: boolean;
   /** Asks without showing what is typed; absent where nobody can be asked. */
   readonly askSecret?: (question: string) => Promise<string>;

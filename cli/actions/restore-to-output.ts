@@ -23,11 +23,11 @@ type WriteBytes = (bytes: Uint8Array) => Promise<void>;
 
 /** One disk, whole, and nothing else on standard output. It cannot go on where it stood: what was written is the reader's. */
 export async function restoreToOutput(verb: Verb, vm: string, flags: RestoreFlags): Promise<number> {
-  const { outBytes } = verb.shell;
+  const { outIsTerminal, write } = verb.shell;
   if (verb.output.json) {
     throw new FarsideError("bad-input", "--json has no place where a disk goes to standard output: leave it out.");
   }
-  if (outBytes === undefined) {
+  if (outIsTerminal) {
     throw new FarsideError("bad-input", "Standard output is a terminal: send it to a file or a program.");
   }
   const choice = restoreChoice(flags);
@@ -46,8 +46,8 @@ export async function restoreToOutput(verb: Verb, vm: string, flags: RestoreFlag
     const progress = new Progress(verb.output, `${manifest.vmName} ${manifest.pointId}`, only.disk.sizeBytes);
     const damaged: DamagedRange[] = [];
     try {
-      await writeDisk(verb, vault, only, { damaged, allowDamaged: flags.allowDamaged === true, progress }, outBytes);
-      if (flags.format === "vhd") await outBytes(footerOf(only));
+      await writeDisk(verb, vault, only, { damaged, allowDamaged: flags.allowDamaged === true, progress }, write);
+      if (flags.format === "vhd") await write(footerOf(only));
     } finally {
       progress.end();
     }

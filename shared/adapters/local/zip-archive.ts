@@ -1,38 +1,46 @@
+/**
+ * A zip archive as a stream; see core/files/zip-records.ts. It holds modes, owners and links, but neither hard links nor extended
+ * attributes.
+ *
+ * Its list of contents comes last: memory grows by about 150 bytes and the path for each entry.
+ */
 import { Readable } from "node:stream";
-import { ZipFile } from "yazl";
+import { crc32, createDeflateRaw, deflateRawSync } from "node:zlib";
+import { FarsideError } from "../../core/errors.ts";
 import { fileTimeMs } from "../../core/files/file-time.ts";
 import type { TargetNames } from "../../core/files/target-name.ts";
-import type { ArchiveFacts, ArchiveWriter, ByteSink } from "../../ports/archive-writer.ts";
+import type { ZipContent, ZipEntry } from "../../core/files/zip-records.ts";
+import {
+  centralHeader,
+  dataDescriptor,
+  endRecords,
+  localHeader,
+  maxZipPathBytes,
+} from "../../core/files/zip-records.ts";
+import type { ArchiveFacts, ArchiveWriter, Attributes, ByteSink } from "../../ports/archive-writer.ts";
 import type { FilePiece } from "../../ports/file-system.ts";
+import { ByteList } from "./byte-list.ts";
 
-/** The kinds of stat(2), which unzip reads from the upper half of a zip's external attributes. */
-const kindBits = { file: 0o100000, directory: 0o040000, link: 0o120000 } as const;
+/** What is shorter is compressed at once, in memory: a stream for each file costs more than most files do. */
+const streamedFromBytes = 128 * 1024;
+/** Below 2^32, since deflate makes what it cannot compress longer, by 5 bytes for each 16 KiB (zlib's deflateBound). */
+const largeFromBytes = 0xf000_0000;
 const zeros = new Uint8Array(64 * 1024);
 
-/**
- * A zip archive: UTF-8 names, modes, links, zip64 where sizes ask for it. It holds neither owners, hard links nor extended attributes.
- * Its list of contents comes last, so that memory grows with the number of entries (about 1 KiB each).
- */
 export class ZipArchive implements ArchiveWriter {
   readonly holds = { hardLinks: false, attributes: false };
   readonly names: TargetNames = { rules: "zip", ignoresCase: false, bytesOf: () => 0 };
-  readonly #zip = new ZipFile();
-  readonly #pumped: Promise<void>;
-  /** Of the file that is on its way. */
-  #fail: ((error: unknown) => void) | undefined;
-  #error: { readonly cause: unknown } | undefined;
+  readonly #sink: ByteSink;
+  readonly #central = new ByteList();
+  #entries = 0;
+  #offset = 0;
 
   constructor(sink: ByteSink) {
-    this.#pumped = pump(this.#zip, sink);
-    // Whoever adds the next thing, or ends the archive, hears of it.
-    this.#pumped.catch((error: unknown) => {
-      this.#error = { cause: error };
-      this.#fail?.(error);
-    });
+    this.#sink = sink;
   }
 
-  async addDirectory(path: readonly string[], facts: ArchiveFacts): Promise<void> {
-    this.#zip.addEmptyDirectory(path.join("/"), optionsOf("directory", facts));
+  async addDirectory(path: readonly string[], facts: ArchiveFacts, _attributes: Attributes): Promise<void> {
+    await this.#whole(entryOf("directory", [...path, ""], facts), new Uint8Array());
   }
 
   async addFile(
@@ -40,60 +48,101 @@ export class ZipArchive implements ArchiveWriter {
     sizeBytes: number,
     pieces: AsyncIterable<FilePiece>,
     facts: ArchiveFacts,
+    _attributes: Attributes,
   ): Promise<void> {
-    if (this.#error !== undefined) throw this.#error.cause;
-    // What comes next waits for the end of this one: only one file is open at a time.
-    await new Promise<void>((resolve, reject) => {
-      const content = Readable.from(bytesOf(pieces, resolve), { objectMode: false });
-      content.on("error", reject);
-      this.#fail = (error) => {
-        content.destroy();
-        reject(error);
-      };
-      this.#zip.addReadStream(content, path.join("/"), { ...optionsOf("file", facts), size: sizeBytes });
-    });
+    const entry = { ...entryOf("file", path, facts), isLarge: sizeBytes >= largeFromBytes };
+    if (sizeBytes >= streamedFromBytes) return this.#streamed({ ...entry, isDeflated: true, isStreamed: true }, pieces);
+    const parts: Uint8Array[] = [];
+    for await (const part of bytesOf(pieces)) parts.push(part);
+    return this.#whole({ ...entry, isDeflated: sizeBytes > 0 }, Buffer.concat(parts));
   }
 
   addHardLink(): Promise<void> {
-    return Promise.reject(new Error("A zip archive holds no hard links."));
+    return Promise.reject(new FarsideError("internal", "A zip archive holds no hard links."));
   }
 
   async addLink(path: readonly string[], text: string, facts: ArchiveFacts): Promise<void> {
-    this.#zip.addBuffer(Buffer.from(text), path.join("/"), { ...optionsOf("link", facts), compress: false });
+    await this.#whole(entryOf("link", path, facts), Buffer.from(text));
   }
 
   async end(): Promise<void> {
-    this.#zip.end();
-    await this.#pumped;
+    const offset = this.#offset;
+    const bytes = this.#central.length;
+    for (const part of this.#central.parts()) await this.#send(part);
+    await this.#send(endRecords(this.#entries, bytes, offset));
+  }
+
+  async #whole(entry: ZipEntry, plain: Uint8Array): Promise<void> {
+    const stored = entry.isDeflated ? deflateRawSync(plain) : plain;
+    const content = { crc32: crc32(plain), storedBytes: stored.length, plainBytes: plain.length };
+    const begin = this.#offset;
+    await this.#send(localHeader(entry, content));
+    await this.#send(stored);
+    this.#list(entry, content, begin);
+  }
+
+  async #streamed(entry: ZipEntry, pieces: AsyncIterable<FilePiece>): Promise<void> {
+    const begin = this.#offset;
+    await this.#send(localHeader(entry));
+    const start = this.#offset;
+    const counted = { sum: 0, bytes: 0 };
+    const source = Readable.from(summed(pieces, counted), { objectMode: false });
+    const deflate = createDeflateRaw();
+    source.on("error", (error) => deflate.destroy(error));
+    try {
+      for await (const part of source.pipe(deflate)) await this.#send(Buffer.from(part));
+    } finally {
+      source.destroy();
+    }
+    const content = { crc32: counted.sum, storedBytes: this.#offset - start, plainBytes: counted.bytes };
+    await this.#send(dataDescriptor(entry, content));
+    this.#list(entry, content, begin);
+  }
+
+  #list(entry: ZipEntry, content: ZipContent, begin: number): void {
+    this.#central.add(centralHeader(entry, content, begin));
+    this.#entries += 1;
+  }
+
+  async #send(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return;
+    await this.#sink(bytes);
+    this.#offset += bytes.length;
   }
 }
 
-function optionsOf(
-  kind: keyof typeof kindBits,
-  { mode, modifiedNs }: ArchiveFacts,
-): { readonly mtime: Date; readonly mode: number } {
-  return { mtime: new Date(fileTimeMs(modifiedNs)), mode: kindBits[kind] | (mode & 0o7777) };
+function entryOf(
+  kind: ZipEntry["kind"],
+  names: readonly string[],
+  { mode, uid, gid, modifiedNs }: ArchiveFacts,
+): ZipEntry {
+  const path = Buffer.from(names.join("/"));
+  if (path.length > maxZipPathBytes) {
+    throw new FarsideError(
+      "not-supported",
+      `A zip archive holds no path of more than ${maxZipPathBytes} bytes: use --tar.`,
+    );
+  }
+  const modifiedMs = fileTimeMs(modifiedNs);
+  return { kind, path, mode, uid, gid, modifiedMs, isDeflated: false, isStreamed: false, isLarge: false };
 }
 
-async function pump(zip: ZipFile, sink: ByteSink): Promise<void> {
-  const failed = new Promise<never>((_, reject) => zip.once("error", reject));
-  const written = (async () => {
-    for await (const chunk of zip.outputStream) await sink(Buffer.from(chunk));
-  })();
-  await Promise.race([written, failed]);
-}
-
-async function* bytesOf(
+async function* summed(
   pieces: AsyncIterable<FilePiece>,
-  onEnd: () => void,
+  counted: { sum: number; bytes: number },
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const part of bytesOf(pieces)) {
+    counted.sum = crc32(part, counted.sum);
+    counted.bytes += part.length;
+    yield part;
+  }
+}
+
+async function* bytesOf(pieces: AsyncIterable<FilePiece>): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const piece of pieces) {
     if (piece.kind === "data") yield piece.content;
-    else yield* zerosOf(piece.length);
+    else
+      for (let left = piece.length; left > 0; left -= zeros.length)
+        yield zeros.subarray(0, Math.min(left, zeros.length));
   }
-  onEnd();
-}
-
-function* zerosOf(length: number): Generator<Uint8Array, void, undefined> {
-  for (let left = length; left > 0; left -= zeros.length) yield zeros.subarray(0, Math.min(left, zeros.length));
 }

@@ -246,12 +246,16 @@ describe("A restore to standard output", () => {
   });
 
   test("refuses more than one disk, a document beside it, and a terminal", async () => {
-    expect(await run("restore", "web1", "--to-file", "-")).toMatchObject({ exitCode: 2, out: "" });
-    const outBytes = async (): Promise<void> => undefined;
-    const more = await farside(["restore", "web1", "--to-file", "-"], { environment: subject.environment, outBytes });
+    const { environment } = subject;
+    const terminal = await farside(["restore", "web1", "--disk", "os", "--to-file", "-"], {
+      environment,
+      outIsTerminal: true,
+    });
+    expect(terminal).toMatchObject({ exitCode: 2, out: "" });
+    const more = await farside(["restore", "web1", "--to-file", "-"], { environment });
     expect(more).toMatchObject({ exitCode: 2, out: "", err: expect.stringContaining("--disk (os, data)") as string });
     const json = ["restore", "web1", "--disk", "os", "--to-file", "-", "--json"];
-    expect((await farside(json, { environment: subject.environment, outBytes })).exitCode).toBe(2);
+    expect((await farside(json, { environment })).exitCode).toBe(2);
   });
 
   test("ends quietly when its reader leaves", async () => {

@@ -169,7 +169,7 @@ describe.runIf(haveTools("tar"))("A tar archive", () => {
   });
 });
 
-describe.runIf(haveTools("unzip"))("A zip archive", () => {
+describe.runIf(haveTools("unzip", "python3"))("A zip archive", () => {
   test("comes out of unzip as it was", async () => {
     const [path, report] = await written("plain", "zip", plain, ["top"]);
     expect(report).toMatchObject({ files: 8, directories: 3, links: 2, hardLinks: 0, problems: { items: [] } });
@@ -185,6 +185,25 @@ describe.runIf(haveTools("unzip"))("A zip archive", () => {
     expect((await readFile(at("sparse"))).subarray(999_989).toString()).toBe("\x000123456789");
     expect((await lstat(at("big"))).mode & 0o777).toBe(0o750);
     expect((await lstat(at("big"))).mtimeMs).toBe(1_700_000_000_000);
+  });
+
+  test("is understood by another reader too: owners, times, and more entries than 16 bits count", async () => {
+    const empty = file("", { uid: 70_000, gid: 3_000_000, modifiedNs: -86_400_000_000_000n });
+    const root = directory(function* () {
+      for (let count = 0; count < 66_000; count++) yield [`f${count}`, empty] as const;
+      yield ["big", file("x".repeat(300_000))] as const;
+    });
+    const [path] = await written("many", "zip", root);
+    const script = [
+      "import struct,sys,zipfile",
+      "z = zipfile.ZipFile(sys.argv[1])",
+      "assert z.testzip() is None",
+      "one = z.getinfo('f65999')",
+      "print(len(z.infolist()), z.getinfo('big').file_size, struct.unpack('<HHBi HHBBIBI', one.extra), oct(one.external_attr >> 16))",
+    ].join("\n");
+    const { stdout } = await run("python3", ["-c", script, path]);
+    expect(stdout).toBe("66001 300000 (21589, 5, 1, -86400, 30837, 11, 1, 4, 70000, 4, 3000000) 0o100644\n");
+    expect((await run("unzip", ["-Zt", path])).stdout).toMatch(/^66001 files/);
   });
 
   test("holds no name that would become a path", async () => {

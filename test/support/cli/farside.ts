@@ -11,15 +11,21 @@ export interface CliResult {
 export async function farside(args: readonly string[], shell: Partial<Shell> = {}): Promise<CliResult> {
   let out = "";
   let err = "";
+  // A letter may begin in one write and end in the next.
+  const decoder = new TextDecoder();
   const exitCode = await runCli(args, {
     environment: {},
     cwd: "/nowhere/at/all",
     out: (text) => {
       out += text;
     },
+    write: async (bytes) => {
+      out += decoder.decode(bytes, { stream: true });
+    },
     err: (text) => {
       err += text;
     },
+    outIsTerminal: false,
     errIsTerminal: false,
     signal: new AbortController().signal,
     ...shell,

@@ -10,7 +10,9 @@ const silent: Shell = {
   environment: {},
   cwd: "/",
   out: () => undefined,
+  write: async () => undefined,
   err: () => undefined,
+  outIsTerminal: false,
   errIsTerminal: false,
   signal: new AbortController().signal,
 };
@@ -42,10 +44,14 @@ describe("Help", () => {
   test("covers the verbs that are promised", () => {
     expect(all.map((path) => path.join(" ")).sort()).toEqual([
       "backup",
+      "cat",
       "completion",
       "demo",
       "disk import",
       "export",
+      "find",
+      "get",
+      "ls",
       "point list",
       "point show",
       "policy list",
@@ -64,10 +70,12 @@ describe("Help", () => {
       "vault seed",
       "vault show",
       "verify",
+      "versions",
       "vm list",
       "vm protect",
       "vm show",
       "vm unprotect",
+      "volumes",
     ]);
   });
 

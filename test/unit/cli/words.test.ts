@@ -105,7 +105,9 @@ describe("Progress", () => {
       environment: {},
       cwd: "/",
       out: () => undefined,
+      write: async () => undefined,
       err: (text: string) => (err += text),
+      outIsTerminal: false,
       errIsTerminal: terminal,
       signal: new AbortController().signal,
     };

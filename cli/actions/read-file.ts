@@ -1,0 +1,14 @@
+import { readFile } from "../../shared/operations/files/read-file.ts";
+import { neededPath } from "../image-path.ts";
+import { withImage } from "../open-image.ts";
+import type { Verb } from "../verb.ts";
+
+export async function cat(
+  verb: Verb,
+  text: string,
+  range: { readonly offset?: number; readonly length?: number },
+): Promise<void> {
+  await withImage(verb, text, async ({ fs, volume, rest }) => {
+    for await (const bytes of readFile(fs, neededPath(rest, volume), range, verb.signal)) await verb.shell.write(bytes);
+  });
+}
