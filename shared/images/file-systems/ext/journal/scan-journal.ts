@@ -11,8 +11,8 @@
  */
 import { ByteView } from "../../../byte-view.ts";
 import { imageCorrupt, notSupported } from "../../../image-errors.ts";
+import { crc32Be } from "./crc32-be.ts";
 import {
-  addToTransaction,
   blockKinds,
   commitIsRight,
   commitSeconds,
@@ -95,14 +95,14 @@ async function readTransactions(
     if (header === undefined || header.sequence !== sequence) return transaction;
     if (header.kind === blockKinds.descriptor) {
       if (!tailIsRight(journal, view)) suspicious = true;
-      if (journal.checksums === "commit") transactionSum = addToTransaction(transactionSum, view.bytes);
+      if (journal.checksums === "commit") transactionSum = crc32Be(transactionSum, view.bytes);
       for (const { block, escaped, checksum } of journalTags(journal, view)) {
         const journalBlock = ring.take();
         if (journalBlock === undefined && suspicious) return transaction;
         if (journalBlock === undefined) throw imageCorrupt(where, "its transaction is longer than the log");
         pending.writes.set(block, { journalBlock, escaped, checksum, transaction, sequence });
         if (journal.checksums !== "commit") continue;
-        transactionSum = addToTransaction(transactionSum, await read(journalBlock, signal));
+        transactionSum = crc32Be(transactionSum, await read(journalBlock, signal));
       }
     } else if (header.kind === blockKinds.revoke) {
       if (!tailIsRight(journal, view)) suspicious = true;
