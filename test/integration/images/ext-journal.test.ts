@@ -1,7 +1,7 @@
 /** File systems whose power failed: replayed in memory, compared with what the kernel replays. */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFile, mkdtemp, open, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, open, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -19,11 +19,18 @@ import { haveTools, tool } from "../../support/tools.ts";
 const run = promisify(execFile);
 const signal = new AbortController().signal;
 const writer = join(import.meta.dirname, "../../support/images/write-and-sync.py");
+const reuser = join(import.meta.dirname, "../../support/images/reuse-blocks.py");
 const mebibyte = 1024 * 1024;
 
 interface Crashed {
   readonly mkfs: readonly [string, ...string[]];
   readonly mount?: readonly string[];
+}
+
+interface CrashedImage {
+  readonly crashed: string;
+  /** The writer's list of what it was promised. */
+  readonly done: string;
 }
 
 const crashes: Record<string, Crashed> = {
@@ -82,6 +89,7 @@ const mayRun = haveTools("root", "mkfs.ext4", "mkfs.ext3", "e2fsck", "debugfs", 
 describe.runIf(mayRun)("A file system whose power failed", () => {
   let work = "";
   let devices: FileDevice[] = [];
+  const images = new Map<string, Promise<CrashedImage>>();
   beforeAll(async () => {
     work = await mkdtemp(join(tmpdir(), "farside-ext-journal-"));
   });
@@ -97,20 +105,22 @@ describe.runIf(mayRun)("A file system whose power failed", () => {
     return opened;
   }
 
-  /** The crashed image, and what its writer was promised by fsync. */
-  async function crash({ mkfs: [mkfs, ...args], mount = [] }: Crashed): Promise<{ crashed: string; done: string }> {
-    const [image, crashed] = [join(work, "image"), join(work, "crashed")];
+  /** The crashed image, and what its writer was promised by fsync. Each kind is made once. */
+  function crash(how: Crashed): Promise<CrashedImage> {
+    const name = JSON.stringify(how);
+    const known = images.get(name) ?? makeCrashed(how, join(work, `crashed${images.size}`));
+    images.set(name, known);
+    return known;
+  }
+
+  async function makeCrashed({ mkfs: [mkfs, ...args], mount = [] }: Crashed, crashed: string): Promise<CrashedImage> {
+    const image = `${crashed}-image`;
     await makeImage(image, 64 * mebibyte, mkfs, ["-q", "-F", ...args]);
-    const done = await withCrash(
-      image,
-      crashed,
-      async (folder) => {
-        await run(tool("python3"), [writer, folder, "90"]);
-        return (await run("cat", [join(folder, "DONE")])).stdout;
-      },
-      mount,
-    );
-    return { crashed, done };
+    const fill = async (folder: string): Promise<string> => {
+      await run(tool("python3"), [writer, folder, "90"]);
+      return (await run("cat", [join(folder, "DONE")])).stdout;
+    };
+    return { crashed, done: await withCrash(image, crashed, fill, mount) };
   }
 
   test.each(Object.entries(crashes))("shows all that was made durable, as the kernel does: %s", async (_, how) => {
@@ -156,7 +166,9 @@ describe.runIf(mayRun)("A file system whose power failed", () => {
   });
 
   test("says that it is dirty where its journal is damaged, and shows what lies below", async () => {
-    const { crashed } = await crash({ mkfs: ["mkfs.ext4", "-b", "4096"] });
+    const sound = await crash({ mkfs: ["mkfs.ext4", "-b", "4096"] });
+    const crashed = join(work, "damaged");
+    await copyFile(sound.crashed, crashed);
     const { stdout } = await run(tool("debugfs"), ["-c", "-R", "blocks <8>", crashed]);
     const [first = 0] = stdout.trim().split(" ").map(Number);
     const file = await open(crashed, "r+");
@@ -172,13 +184,35 @@ describe.runIf(mayRun)("A file system whose power failed", () => {
     expect((await fileSystem.stat(fileSystem.root, signal)).kind).toBe("directory");
   });
 
+  test("does not get back over a file's content what the journal revokes: blocks of folders that are no more", async () => {
+    const [image, crashed] = [join(work, "reused-image"), join(work, "reused")];
+    await makeImage(image, 32 * mebibyte, "mkfs.ext4", ["-q", "-F", "-b", "4096", "-m", "0"]);
+    await withCrash(image, crashed, async (folder) => void (await run(tool("python3"), [reuser, folder])));
+    const fileSystem = await openExt(await device(crashed), signal);
+    expect(fileSystem.facts.state.kind).toBe("replayed");
+    const node = (await find(fileSystem, "content")) ?? 0;
+    const { sizeBytes } = await fileSystem.stat(node, signal);
+    expect(sizeBytes).toBeGreaterThan(40 * 4096);
+    const expected = createHash("sha256").update(Buffer.alloc(sizeBytes, "A")).digest("hex");
+    expect(await hashOf(fileSystem, node)).toBe(expected);
+  });
+
   test("says that fast commits are not shown, where there are any", async () => {
-    const { crashed } = await crash({ mkfs: ["mkfs.ext4", "-b", "4096", "-O", "fast_commit"] });
-    const { state } = (await openExt(await device(crashed), signal)).facts;
-    expect(state).toMatchObject({
+    const [image, crashed, copy] = [join(work, "fast-image"), join(work, "fast"), join(work, "fast-copy")];
+    await makeImage(image, 64 * mebibyte, "mkfs.ext4", ["-q", "-F", "-b", "4096", "-O", "fast_commit"]);
+    // After a whole commit, the fsync of one new file is a fast one.
+    const program =
+      "import os,sys; os.chdir(sys.argv[1]); open('before','w').close(); os.sync(); f=os.open('after',os.O_CREAT|os.O_RDWR); os.write(f,b'1'); os.fsync(f)";
+    await withCrash(image, crashed, async (folder) => void (await run(tool("python3"), ["-c", program, folder])));
+    const fileSystem = await openExt(await device(crashed), signal);
+    expect(fileSystem.facts.state).toMatchObject({
       kind: "dirty",
       note: expect.stringMatching(/newest changes lie in fast commits/) as string,
     });
+    await copyFile(crashed, copy);
+    expect(await withMounted(copy, async (folder) => readdir(folder))).toEqual(["after", "before", "lost+found"]);
+    const shown = await Array.fromAsync(fileSystem.list(fileSystem.root, signal));
+    expect(shown.map(({ name }) => name).toSorted()).toEqual(["before", "lost+found"]);
   });
 
   test("says that it has no journal, or that it lies elsewhere", async () => {

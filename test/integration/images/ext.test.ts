@@ -68,7 +68,7 @@ const made: Record<string, Made> = {
     type: "ext2",
     mkfs: ["-b", "1024", "-I", "128"],
     entries: 120,
-    options: ["attributes"],
+    options: ["attributes", "large"],
   },
   "ext2 of revision 0": { type: "ext2", mkfs: ["-r", "0"], entries: 120, options: ["attributes"] },
 };

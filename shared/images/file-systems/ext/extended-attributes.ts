@@ -10,6 +10,7 @@ import { readBlock } from "./ext-volume.ts";
 import { readExactly } from "./file-content.ts";
 import type { ExtInode } from "./inode.ts";
 import { isSet } from "./inode.ts";
+import { littleEndian64 } from "./number-bytes.ts";
 import { readAnyInode } from "./inode-table.ts";
 import { checksums } from "./superblock.ts";
 
@@ -47,9 +48,8 @@ async function readAttributeBlock(volume: ExtVolume, inode: ExtInode, signal: Ab
   const view = await readBlock(volume, attributeBlock, where, signal);
   if (view.u32le(0) !== magic) throw imageCorrupt(where, "it has not the magic number of one");
   if (checksums(volume.superblock)) {
-    const place = new Uint8Array(8);
-    new DataView(place.buffer).setBigUint64(0, BigInt(attributeBlock), true);
-    const before = crc32cRaw(crc32cRaw(volume.superblock.checksumSeed, place), view.slice(0, checksumAt));
+    const start = crc32cRaw(volume.superblock.checksumSeed, littleEndian64(attributeBlock));
+    const before = crc32cRaw(start, view.slice(0, checksumAt));
     const after = view.slice(checksumAt + 4, view.length - checksumAt - 4);
     if (crc32cRaw(crc32cRaw(before, new Uint8Array(4)), after) !== view.u32le(checksumAt)) {
       throw imageCorrupt(where, "its checksum is wrong");

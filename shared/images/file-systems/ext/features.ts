@@ -10,7 +10,7 @@ export interface ExtFeatures {
   readonly readOnlyCompatible: number;
 }
 
-export const compatible = { hasJournal: 0x4, fastCommit: 0x400, orphanFile: 0x1000 } as const;
+export const compatible = { hasJournal: 0x4, sparseSuperblocks2: 0x200 } as const;
 
 export const incompatible = {
   fileType: 0x2,
@@ -36,8 +36,6 @@ export const readOnlyCompatible = {
   bigAllocation: 0x200,
   metadataChecksums: 0x400,
 } as const;
-
-export const sparseSuperblocks2 = 0x200;
 
 /** Names as dumpe2fs prints them, of those that this reader does not know (and of some that have no name there). */
 const unknownNames: ReadonlyMap<number, string> = new Map([

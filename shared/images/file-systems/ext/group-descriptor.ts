@@ -5,7 +5,8 @@ import { imageCorrupt } from "../../image-errors.ts";
 import { crc16 } from "./crc16.ts";
 import type { ExtVolume } from "./ext-volume.ts";
 import { readBlock, refuseBlocks } from "./ext-volume.ts";
-import { incompatible, readOnlyCompatible, sparseSuperblocks2 } from "./features.ts";
+import { littleEndian32 } from "./number-bytes.ts";
+import { compatible, incompatible, readOnlyCompatible } from "./features.ts";
 import type { ExtSuperblock } from "./superblock.ts";
 import { checksums, has, superblockOffset } from "./superblock.ts";
 
@@ -43,7 +44,7 @@ export function descriptorBlock(superblock: ExtSuperblock, index: number): numbe
 
 function hasSuperblock({ features, backupGroups }: ExtSuperblock, group: number): boolean {
   if (group === 0) return true;
-  if (has(features, "compatible", sparseSuperblocks2)) return backupGroups.includes(group);
+  if (has(features, "compatible", compatible.sparseSuperblocks2)) return backupGroups.includes(group);
   if (group === 1 || !has(features, "readOnlyCompatible", readOnlyCompatible.sparseSuperblocks)) return true;
   return [3, 5, 7].some((base) => isPower(group, base));
 }
@@ -59,18 +60,11 @@ export function descriptorChecksum(superblock: ExtSuperblock, group: number, vie
   const before = view.slice(0, checksumAt);
   const after = view.slice(checksumAt + 2, view.length - checksumAt - 2);
   if (checksums(superblock)) {
-    const start = crc32cRaw(crc32cRaw(superblock.checksumSeed, u32(group)), before);
+    const start = crc32cRaw(crc32cRaw(superblock.checksumSeed, littleEndian32(group)), before);
     return crc32cRaw(crc32cRaw(start, new Uint8Array(2)), after) & 0xffff;
   }
   if (has(superblock.features, "readOnlyCompatible", readOnlyCompatible.groupChecksums)) {
-    return crc16(crc16(crc16(crc16(0xffff, superblock.uuid), u32(group)), before), after);
+    return crc16(crc16(crc16(crc16(0xffff, superblock.uuid), littleEndian32(group)), before), after);
   }
   return undefined;
-}
-
-/** As it is summed: four bytes, the lowest first. */
-export function u32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value, true);
-  return bytes;
 }

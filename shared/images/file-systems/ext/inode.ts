@@ -4,7 +4,7 @@ import { ByteView } from "../../byte-view.ts";
 import { crc32cRaw } from "../../crc32c.ts";
 import { imageCorrupt } from "../../image-errors.ts";
 import { incompatible } from "./features.ts";
-import { u32 } from "./group-descriptor.ts";
+import { littleEndian32 } from "./number-bytes.ts";
 import type { ExtSuperblock } from "./superblock.ts";
 import { checksums, has } from "./superblock.ts";
 
@@ -62,7 +62,7 @@ export function parseInode(superblock: ExtSuperblock, number: number, bytes: Uin
   // A field counts where all of it lies within what the inode says that it uses.
   const within = (at: number, length: number): boolean => at + length <= baseBytes + extraBytes;
   const generation = view.u32le(0x64);
-  const seed = crc32cRaw(crc32cRaw(superblock.checksumSeed, u32(number)), u32(generation));
+  const seed = crc32cRaw(crc32cRaw(superblock.checksumSeed, littleEndian32(number)), littleEndian32(generation));
   verifyChecksum(superblock, view, seed, within(checksumHighAt, 2));
 
   const rawMode = view.u16le(0);

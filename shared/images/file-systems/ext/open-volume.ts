@@ -23,7 +23,8 @@ export async function openVolume(
   if (device.sizeBytes < superblockOffset + superblockBytes) {
     throw imageCorrupt("ext superblock", `a device of ${device.sizeBytes} bytes has no place for it`);
   }
-  const superblock = parseSuperblock(await readSuperblock(device, signal), device.sizeBytes);
+  const bytes = await device.read(superblockOffset, superblockBytes, signal);
+  const superblock = parseSuperblock(bytes, device.sizeBytes);
   const volume = plainVolume(superblock, device);
   if (!has(superblock.features, "incompatible", incompatible.recover)) {
     return { volume, state: withErrors(superblock, restState(superblock)) };
@@ -32,16 +33,10 @@ export async function openVolume(
   const replay = await replayJournal(volume, signal);
   if (replay.kind === "impossible") return { volume, state: { kind: "dirty", note: replay.reason } };
 
-  const bytes = await readSuperblock(replay.overlay.device, signal);
-  const replayed = parseSuperblock(bytes, device.sizeBytes, true);
-  const { note, missing } = replay;
+  const { superblock: replayed, overlay, note, missing } = replay;
   const state: FileSystemState =
     missing === undefined ? { kind: "replayed", note } : { kind: "dirty", note: `${note} ${missing}` };
-  return { volume: overlaidVolume(replayed, replay.overlay), state: withErrors(replayed, state) };
-}
-
-function readSuperblock(device: BlockDevice, signal: AbortSignal): Promise<Uint8Array> {
-  return device.read(superblockOffset, superblockBytes, signal);
+  return { volume: overlaidVolume(replayed, overlay), state: withErrors(replayed, state) };
 }
 
 /** Without the mark that the journal is needed. */

@@ -2,11 +2,11 @@
 import type { ByteView } from "../../../byte-view.ts";
 import { crc32cRaw } from "../../../crc32c.ts";
 import { imageCorrupt } from "../../../image-errors.ts";
-import { crc32Be } from "./crc32-be.ts";
+import { bigEndian32 } from "../number-bytes.ts";
 import type { JournalSuperblock } from "./journal-superblock.ts";
 import { journalMagic } from "./journal-superblock.ts";
 
-export const headerBytes = 12;
+const headerBytes = 12;
 
 /** JBD2_DESCRIPTOR_BLOCK, JBD2_COMMIT_BLOCK, JBD2_REVOKE_BLOCK. */
 export const blockKinds = { descriptor: 1, commit: 2, revoke: 5 } as const;
@@ -73,9 +73,7 @@ export function contentIsRight(
   content: Uint8Array,
 ): boolean {
   if (!hasTail(journal)) return true;
-  const number = new Uint8Array(4);
-  new DataView(number.buffer).setUint32(0, sequence);
-  const sum = crc32cRaw(crc32cRaw(journal.checksumSeed, number), content);
+  const sum = crc32cRaw(crc32cRaw(journal.checksumSeed, bigEndian32(sequence)), content);
   return checksum === (journal.checksums === 3 ? sum : sum & 0xffff);
 }
 
@@ -97,7 +95,7 @@ export function commitSeconds(view: ByteView): bigint {
   return view.big64be(commit.secondsAt);
 }
 
-/** `transactionSum` is over the descriptors and contents of the transaction, for the journals that sum these. */
+/** `transactionSum` (CRC-32 from 0xffffffff) is over the descriptors and contents of the transaction, for the journals that sum these. */
 export function commitIsRight(journal: JournalSuperblock, view: ByteView, transactionSum: number): boolean {
   const found = view.u32be(commit.sumAt);
   const kind = view.u8(commit.sumKindAt);
@@ -114,9 +112,4 @@ export function commitIsRight(journal: JournalSuperblock, view: ByteView, transa
     bytes.fill(0, commit.sumAt, commit.sumAt + 4);
     return crc32cRaw(journal.checksumSeed, bytes) === found;
   });
-}
-
-/** The sum of a transaction, taken on by one block; it begins as 0xffffffff. */
-export function addToTransaction(sum: number, block: Uint8Array): number {
-  return crc32Be(sum, block);
 }

@@ -68,13 +68,30 @@ export function overlayJournal(
     if (masked < piece.length) yield { device: journal, offset: offset + masked, length: piece.length - masked };
   }
 
-  const device = mappedDevice("ext file system", base.sizeBytes, function* (offset, length): Generator<MappedPiece> {
+  function* mapped(offset: number, length: number): Generator<MappedPiece> {
     for (const piece of pieces(offset, length)) {
       if (piece.replaced) yield* journalPieces(piece);
       else yield { device: base, offset: piece.offset, length: piece.length };
     }
-  });
+  }
+
+  const map = (offset: number, length: number): Iterable<MappedPiece> => joined(mapped(offset, length));
+  const device = mappedDevice("ext file system", base.sizeBytes, map);
   return { device, pieces };
+}
+
+/** Content that went through the journal (`data=journal`) lies in it in long runs: each is one read, not one for each block. */
+function* joined(pieces: Iterable<MappedPiece>): Generator<MappedPiece> {
+  let pending: MappedPiece | undefined;
+  for (const piece of pieces) {
+    if (pending !== undefined && pending.device === piece.device && pending.offset + pending.length === piece.offset) {
+      pending = { ...pending, length: pending.length + piece.length };
+      continue;
+    }
+    if (pending !== undefined) yield pending;
+    pending = piece;
+  }
+  if (pending !== undefined) yield pending;
 }
 
 /** The index of the last number that is not above `wanted`, by halving; -1 where all are. */

@@ -3,6 +3,8 @@ import type { BlockDevice } from "../../../../ports/block-device.ts";
 import { hasCode } from "../../../../core/errors.ts";
 import { imageCorrupt } from "../../../image-errors.ts";
 import type { ExtVolume } from "../ext-volume.ts";
+import type { ExtSuperblock } from "../superblock.ts";
+import { parseSuperblock, superblockBytes, superblockOffset } from "../superblock.ts";
 import { findFastCommits } from "./fast-commits.ts";
 import { openJournalFile } from "./journal-file.ts";
 import type { JournalOverlay } from "./journal-overlay.ts";
@@ -13,7 +15,14 @@ import type { ReadJournalBlock } from "./scan-journal.ts";
 import { scanJournal } from "./scan-journal.ts";
 
 export type Replay =
-  | { readonly kind: "replayed"; readonly overlay: JournalOverlay; readonly note: string; readonly missing?: string }
+  | {
+      readonly kind: "replayed";
+      /** As the journal leaves it. */
+      readonly superblock: ExtSuperblock;
+      readonly overlay: JournalOverlay;
+      readonly note: string;
+      readonly missing: string | undefined;
+    }
   /** `reason` is a sentence. */
   | { readonly kind: "impossible"; readonly reason: string };
 
@@ -42,17 +51,32 @@ async function replay(volume: ExtVolume, signal: AbortSignal): Promise<Replay> {
   const journal = parseJournalSuperblock(first, blockBytes, file.sizeBytes / blockBytes);
   if (journal.start === 0) {
     const overlay = overlayJournal(volume.device, file, blockBytes, new Map());
-    return { kind: "replayed", overlay, note: "Its journal held nothing to replay." };
+    const note = "Its journal held nothing to replay.";
+    return { kind: "replayed", superblock: volume.superblock, overlay, note, missing: errorOf(journal) };
   }
   const read = windowedReader(file, blockBytes);
   const scanned = await scanJournal(journal, read, signal);
-  for (const block of scanned.blocks.keys()) {
-    if (block >= volume.superblock.blocks) throw imageCorrupt("ext journal", `it has content for block ${block}`);
-  }
   const overlay = overlayJournal(volume.device, file, blockBytes, scanned.blocks);
+  const superblock = await replayedSuperblock(volume, overlay, signal);
+  for (const block of scanned.blocks.keys()) {
+    if (block >= superblock.blocks) throw imageCorrupt("ext journal", `it has content for block ${block}`);
+  }
   const note = `Its journal was replayed in memory: ${count(scanned.transactions, "transaction")}, ${count(scanned.blocks.size, "block")}.`;
   const missing = await missingChanges(journal, read, scanned.nextSequence, signal);
-  return { kind: "replayed", overlay, note, ...(missing === undefined ? {} : { missing }) };
+  return { kind: "replayed", superblock, overlay, note, missing };
+}
+
+/** The file system may have grown since it was mounted; what a block is stays. */
+async function replayedSuperblock(
+  volume: ExtVolume,
+  overlay: JournalOverlay,
+  signal: AbortSignal,
+): Promise<ExtSuperblock> {
+  const { device } = overlay;
+  const bytes = await device.read(superblockOffset, superblockBytes, signal);
+  const superblock = parseSuperblock(bytes, device.sizeBytes, true);
+  if (superblock.blockBytes === volume.superblock.blockBytes) return superblock;
+  throw imageCorrupt("ext journal", `it changes blocks to ${superblock.blockBytes} bytes`);
 }
 
 /** What replaying blocks alone does not bring back. */
@@ -62,9 +86,12 @@ async function missingChanges(
   sequence: number,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  if (journal.hasError) return "The kernel had stopped its journal because of an error.";
-  if (!(await findFastCommits(journal, read, sequence, signal))) return undefined;
+  if (!(await findFastCommits(journal, read, sequence, signal))) return errorOf(journal);
   return "Its newest changes lie in fast commits, which are not read: files written in the last seconds may be old or missing.";
+}
+
+function errorOf(journal: JournalSuperblock): string | undefined {
+  return journal.hasError ? "The kernel had stopped its journal because of an error." : undefined;
 }
 
 function count(number: number, noun: string): string {

@@ -11,8 +11,8 @@
  */
 import { ByteView } from "../../../byte-view.ts";
 import { imageCorrupt, notSupported } from "../../../image-errors.ts";
+import { crc32Be } from "./crc32-be.ts";
 import {
-  addToTransaction,
   blockKinds,
   commitIsRight,
   commitSeconds,
@@ -71,72 +71,96 @@ export async function scanJournal(
   return { transactions, blocks: found.writes, nextSequence: (journal.sequence + transactions) >>> 0 };
 }
 
-/** The number of whole transactions. */
+/** A transaction of which no commit was read yet. */
+interface OpenTransaction extends Found {
+  readonly number: number;
+  readonly sequence: number;
+  /** Over its descriptors and contents, where the journal sums these. */
+  sum: number;
+  /** A sum in it was wrong. */
+  suspicious: boolean;
+}
+
+interface Log {
+  readonly journal: JournalSuperblock;
+  readonly read: ReadJournalBlock;
+  /** The next block; missing where the ring has been gone round. */
+  readonly take: () => number | undefined;
+}
+
+function openTransaction(journal: JournalSuperblock, number: number): OpenTransaction {
+  const sequence = (journal.sequence + number) >>> 0;
+  return { number, sequence, writes: new Map(), revoked: new Map(), sum: 0xffffffff, suspicious: false };
+}
+
+/** Adds what whole transactions say to `found`. Returns their number. */
 async function readTransactions(
   journal: JournalSuperblock,
   read: ReadJournalBlock,
   found: Found,
   signal: AbortSignal,
 ): Promise<number> {
-  let pending: Found = { writes: new Map(), revoked: new Map() };
-  let transaction = 0;
-  let transactionSum = 0xffffffff;
-  let suspicious = false;
+  const log: Log = { journal, read, take: ringOf(journal) };
+  let open = openTransaction(journal, 0);
   let lastSeconds = 0n;
-  const ring = ringOf(journal);
-  for (;;) {
+  for (let at = log.take(); at !== undefined; at = log.take()) {
     signal.throwIfAborted();
-    const at = ring.take();
-    if (at === undefined) return transaction;
-    const where = `ext journal block ${at}`;
-    const view = new ByteView(await read(at, signal), where);
+    const view = new ByteView(await read(at, signal), `ext journal block ${at}`);
     const header = journalHeader(view);
-    const sequence = (journal.sequence + transaction) >>> 0;
-    if (header === undefined || header.sequence !== sequence) return transaction;
+    if (header === undefined || header.sequence !== open.sequence) return open.number;
     if (header.kind === blockKinds.descriptor) {
-      if (!tailIsRight(journal, view)) suspicious = true;
-      if (journal.checksums === "commit") transactionSum = addToTransaction(transactionSum, view.bytes);
-      for (const { block, escaped, checksum } of journalTags(journal, view)) {
-        const journalBlock = ring.take();
-        if (journalBlock === undefined && suspicious) return transaction;
-        if (journalBlock === undefined) throw imageCorrupt(where, "its transaction is longer than the log");
-        pending.writes.set(block, { journalBlock, escaped, checksum, transaction, sequence });
-        if (journal.checksums !== "commit") continue;
-        transactionSum = addToTransaction(transactionSum, await read(journalBlock, signal));
-      }
+      if (!(await addWrites(log, open, view, signal))) return open.number;
     } else if (header.kind === blockKinds.revoke) {
-      if (!tailIsRight(journal, view)) suspicious = true;
-      else for (const block of revokedBlocks(journal, view)) pending.revoked.set(block, transaction);
+      addRevocations(journal, open, view);
     } else if (header.kind === blockKinds.commit) {
       const seconds = commitSeconds(view);
-      if (suspicious || !commitIsRight(journal, view, transactionSum)) {
-        if (seconds < lastSeconds) return transaction;
-        throw imageCorrupt(where, `the checksums of transaction ${sequence} are wrong`);
+      if (open.suspicious || !commitIsRight(journal, view, open.sum)) {
+        if (seconds < lastSeconds) return open.number;
+        throw imageCorrupt(view.where, `the checksums of transaction ${open.sequence} are wrong`);
       }
       lastSeconds = seconds;
-      keep(found, pending);
-      pending = { writes: new Map(), revoked: new Map() };
-      transaction += 1;
-      transactionSum = 0xffffffff;
+      keep(found, open);
+      open = openTransaction(journal, open.number + 1);
     } else {
-      return transaction;
+      return open.number;
     }
-    refuseMany(found, pending);
+    refuseMany(found, open);
   }
+  return open.number;
+}
+
+/** False where the log ends within what a damaged descriptor says. */
+async function addWrites(log: Log, open: OpenTransaction, view: ByteView, signal: AbortSignal): Promise<boolean> {
+  const { journal, read, take } = log;
+  const summed = journal.checksums === "commit";
+  if (!tailIsRight(journal, view)) open.suspicious = true;
+  if (summed) open.sum = crc32Be(open.sum, view.bytes);
+  for (const { block, escaped, checksum } of journalTags(journal, view)) {
+    const journalBlock = take();
+    if (journalBlock === undefined && open.suspicious) return false;
+    if (journalBlock === undefined) throw imageCorrupt(view.where, "its transaction is longer than the log");
+    open.writes.set(block, { journalBlock, escaped, checksum, transaction: open.number, sequence: open.sequence });
+    if (summed) open.sum = crc32Be(open.sum, await read(journalBlock, signal));
+  }
+  return true;
+}
+
+function addRevocations(journal: JournalSuperblock, open: OpenTransaction, view: ByteView): void {
+  if (!tailIsRight(journal, view)) open.suspicious = true;
+  if (open.suspicious) return;
+  for (const block of revokedBlocks(journal, view)) open.revoked.set(block, open.number);
 }
 
 /** Gives the log's blocks one after the other from its tail, once round. */
-function ringOf(journal: JournalSuperblock): { take(): number | undefined } {
+function ringOf(journal: JournalSuperblock): () => number | undefined {
   let next = journal.start;
   let left = journal.end - journal.first;
-  return {
-    take(): number | undefined {
-      if (left === 0) return undefined;
-      left -= 1;
-      const block = next;
-      next = next + 1 < journal.end ? next + 1 : journal.first;
-      return block;
-    },
+  return () => {
+    if (left === 0) return undefined;
+    left -= 1;
+    const block = next;
+    next = next + 1 < journal.end ? next + 1 : journal.first;
+    return block;
   };
 }
 
