@@ -132,3 +132,31 @@ subprocess.run(["/usr/sbin/xfs_io", "-c", "fpunch 0 65536", "-c", "fzero 100000 
 put("DONE", b"")
 `,
 } as const;
+
+/** A little of everything, for tests that read the image hundreds of times. */
+export const smallTree = `${prelude}
+for size in (5, 60, 700):
+  os.mkdir("dir%d" % size)
+  for i in range(size): os.link("dir%d/0" % size, "dir%d/a name of a link %d" % (size, i)) if i else put("dir%d/0" % size, b"x", False)
+f = os.open("fragments", os.O_RDWR | os.O_CREAT)
+for i in range(600): os.pwrite(f, b"f" * 4096, i * 8192)
+os.close(f)
+os.symlink("t" * 1000, "long"); os.symlink("t", "short"); os.mknod("chr", 0o20640, os.makedev(5, 300))
+put("attributes", b"", False); put("value", b"", False)
+for i in range(300): os.setxattr("attributes", "user.attr%d" % i, b"v" * (i % 90))
+os.setxattr("value", "user.large", b"l" * 20000)
+`;
+
+/** A short log with items of each kind. */
+export const smallLog = `${prelude}
+for i in range(30):
+  os.mkdir("d%d" % i)
+  put("d%d/f" % i, b"c" * 5000)
+  os.setxattr("d%d/f" % i, "user.x", b"v" * i * 40)
+  if i % 5 == 0: os.rename("d%d/f" % i, "moved%d" % i)
+  if i % 5 == 1: os.unlink("d%d/f" % i)
+f = os.open("fragments", os.O_RDWR | os.O_CREAT)
+for i in range(100): os.pwrite(f, b"f" * 4096, i * 8192)
+os.fsync(f)
+put("DONE", b"")
+`;

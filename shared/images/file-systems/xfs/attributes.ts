@@ -35,7 +35,7 @@ export async function readAttributes(
     total += raw.name.length + value.length;
     if (total > maxTotalBytes) throw imageCorrupt(inode.where, `its attributes are more than ${maxTotalBytes} bytes`);
     // Copies: the bytes read belong to the cache of metadata.
-    found.set(name, name.startsWith("system.") ? showAcl(value, inode.where) : value.slice());
+    found.set(name, name.startsWith("system.") ? showAcl(value, inode.where) : new Uint8Array(value));
   }
   return found;
 }

@@ -104,7 +104,8 @@ function recordChecksum(headers: ByteView, stamped: Uint8Array, headerBytes: num
 }
 
 function unstamp(headers: ByteView, stamped: Uint8Array): ByteView {
-  const data = stamped.slice();
+  // Not slice(): of a Buffer, which devices may answer with, it would be the same bytes.
+  const data = new Uint8Array(stamped);
   for (let block = 0; block * logBlockBytes < data.length; block++) {
     const header = Math.floor(block / wordsOfHeader);
     const words = header === 0 ? wordsAt : header * logBlockBytes + 4;

@@ -63,7 +63,7 @@ export class ReplayedBlocks {
     if ((this.#blocks.size + 1) * this.#blockBytes > this.#budgetBytes) {
       throw notSupported(`An XFS log that changes more than ${this.#budgetBytes / 2 ** 20} MiB of blocks`);
     }
-    const block = (await this.#cache.read(number * this.#blockBytes, this.#blockBytes, where, signal)).slice();
+    const block = new Uint8Array(await this.#cache.read(number * this.#blockBytes, this.#blockBytes, where, signal));
     this.#blocks.set(number, block);
     return block;
   }

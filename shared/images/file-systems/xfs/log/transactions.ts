@@ -105,13 +105,13 @@ export class TransactionReader {
     this.#hold(open, bytes.length, view);
     const last = open.items.at(-1);
     if (last !== undefined && last.regions.length < last.total) {
-      last.regions.push([bytes.slice()]);
+      last.regions.push([new Uint8Array(bytes)]);
       return;
     }
     // The first region of an item says how many it has, in its second word (as all struct xfs_*_log_format).
     const total = bytes.length < 4 ? 0 : (bytes[2] ?? 0) + (bytes[3] ?? 0) * 256;
     if (total < 1 || total > maxRegions) throw imageCorrupt(view.where, `an item cannot have ${total} regions`);
-    open.items.push({ regions: [[bytes.slice()]], total });
+    open.items.push({ regions: [[new Uint8Array(bytes)]], total });
   }
 
   #addPart(open: OpenTransaction, bytes: Uint8Array, view: ByteView): void {
@@ -122,7 +122,7 @@ export class TransactionReader {
       return;
     }
     this.#hold(open, bytes.length, view);
-    region.push(bytes.slice());
+    region.push(new Uint8Array(bytes));
   }
 
   #hold(open: OpenTransaction, bytes: number, view: ByteView): void {
