@@ -242,6 +242,24 @@ describe.runIf(haveTools("root", "mkfs.ntfs", "ntfs-3g", "ntfsinfo", "setfattr")
       }
     });
 
+    test.for([
+      ["-c", "512"],
+      ["-c", "65536"],
+      ["-c", "262144"],
+      ["-s", "4096", "-c", "4096"],
+    ])("has sectors and clusters of any size (%s)", async (args) => {
+      const path = join(folder, "geometry.img");
+      await makeImage(path, 64 * mib, "mkfs.ntfs", [...mkfsArgs, ...args]);
+      await withMounted(path, async (mounted) => {
+        await mkdir(join(mounted, "folder"));
+        for (let number = 0; number < 200; number++) await writeFile(join(mounted, "folder", manyName(number)), "x");
+        await writeFile(join(mounted, "long"), noise(500_001));
+      });
+      const shown = await withMounted(path, folderTree, ["ro"]);
+      const found = await withImage(path, (fileSystem) => imageTree(fileSystem, signal));
+      expect(Object.fromEntries(found)).toEqual(Object.fromEntries(shown));
+    });
+
     test("of several GiB of holes is read without reading them", async () => {
       await withImage(special, async (fileSystem, device) => {
         const node = await nodeAt(fileSystem, "sparse");
