@@ -15,11 +15,13 @@ import type { FileTree } from "../../support/images/file-tree.ts";
 import { folderTree, imageTree } from "../../support/images/file-tree.ts";
 import { makeImage, withMounted } from "../../support/images/mounted-image.ts";
 import { attributeAt, patchRecord, restartPage } from "../../support/images/ntfs-image.ts";
+import { packedStream, packedText } from "../../support/images/packed-text.ts";
 import { haveTools, tool } from "../../support/tools.ts";
 
 const run = promisify(execFile);
 const signal = new AbortController().signal;
 const mib = 1024 * 1024;
+const packedSizes = [4096, 8192, 16_384];
 const mkfsArgs = ["-F", "-f", "-q"];
 
 describe.runIf(haveTools("root", "mkfs.ntfs", "ntfs-3g", "ntfsinfo", "setfattr"))(
@@ -177,6 +179,19 @@ describe.runIf(haveTools("root", "mkfs.ntfs", "ntfs-3g", "ntfsinfo", "setfattr")
           code: "not-supported",
           message: expect.stringContaining("WOF"),
         });
+      });
+    });
+
+    test("reads files in system compression by XPRESS", async () => {
+      await withImage(special, async (fileSystem) => {
+        for (const chunkBytes of packedSizes) {
+          const node = await nodeAt(fileSystem, `packed ${chunkBytes}`);
+          expect(await fileSystem.stat(node, signal)).toMatchObject({ kind: "file", sizeBytes: packedText().length });
+          const pieces = await Array.fromAsync(fileSystem.read(node, { offset: 0, length: mib }, signal));
+          const parts = pieces.map((piece) => (piece.kind === "data" ? piece.content : Buffer.alloc(0)));
+          expect(Buffer.concat(parts)).toEqual(packedText());
+          expect(await fileSystem.attributes(node, signal)).toEqual(new Map());
+        }
       });
     });
 
@@ -339,6 +354,20 @@ async function fillSpecial(root: string): Promise<void> {
     else await writeFile(join(root, name), "");
     await setAttribute(root, name, "system.ntfs_reparse_data", hex);
   }
+  for (const [index, chunkBytes] of packedSizes.entries()) {
+    const name = `packed ${chunkBytes}`;
+    const file = await open(join(root, name), "w");
+    await file.truncate(packedText().length);
+    await file.close();
+    await setAttribute(root, name, "user.WofCompressedData", packedStream(chunkBytes).toString("hex"));
+    const algorithm = ["00", "02", "03"][index] ?? "";
+    await setAttribute(
+      root,
+      name,
+      "system.ntfs_reparse_data",
+      `1700008010000000010000000200000001000000${algorithm}000000`,
+    );
+  }
   const file = await open(join(root, "sparse"), "w");
   await file.write("start", 0);
   await file.write("MARK", 4 * 1024 * mib + 77);
@@ -400,7 +429,7 @@ function reparsePoints(): [string, string][] {
     ["junction", value(mountPoint, names("\\??\\D:\\data", undefined))],
     ["volume", value(mountPoint, names("\\??\\Volume{0}\\", undefined))],
     ["wsl", value(0xa000001d, Buffer.concat([Buffer.from([2, 0, 0, 0]), Buffer.from("/usr/bin/größe")]))],
-    ["system-compressed", value(0x80000017, Buffer.from("01000000020000000100000000000000", "hex"))],
+    ["system-compressed", value(0x80000017, Buffer.from("01000000020000000100000001000000", "hex"))],
   ];
 }
 
