@@ -275,6 +275,24 @@ describe.runIf(haveTools("root", "mkfs.ntfs", "ntfs-3g", "ntfsinfo", "setfattr")
       expect(Object.fromEntries(found)).toEqual(Object.fromEntries(shown));
     });
 
+    test("is read where the master file table itself is in so many pieces that it needs further records", async () => {
+      const path = join(folder, "full.img");
+      await makeImage(path, 8 * mib, "mkfs.ntfs", [...mkfsArgs, "-c", "512"]);
+      await withMounted(path, async (mounted) => {
+        // Small gaps are all the room that is left for the table to grow in.
+        const piece = noise(1024);
+        const filler = (number: number): string => join(mounted, `filler ${number}`);
+        const fillers = await createUntilFull(filler, piece);
+        for (let number = 0; number < fillers; number += 2) await rm(filler(number));
+        await createUntilFull((number) => join(mounted, `tiny ${number}`), piece.subarray(0, 9));
+      });
+      const table = await run(tool("ntfsinfo"), ["-f", "-F", "/$MFT", path], { maxBuffer: 64 * mib });
+      expect(table.stdout).toContain("$ATTRIBUTE_LIST");
+      const shown = await withMounted(path, folderTree, ["ro"]);
+      const found = await withImage(path, (fileSystem) => imageTree(fileSystem, signal));
+      expect(Object.fromEntries(found)).toEqual(Object.fromEntries(shown));
+    });
+
     test("of several GiB of holes is read without reading them", async () => {
       await withImage(special, async (fileSystem, device) => {
         const node = await nodeAt(fileSystem, "sparse");
@@ -377,6 +395,18 @@ async function fillSpecial(root: string): Promise<void> {
 
 async function setAttribute(root: string, path: string, name: string, hex: string): Promise<void> {
   await run(tool("setfattr"), ["-h", "-n", name, "-v", `0x${hex}`, join(root, path)]);
+}
+
+/** How many files there was room for; the last may be empty. */
+async function createUntilFull(path: (number: number) => string, content: Uint8Array): Promise<number> {
+  for (let number = 0; ; number++) {
+    try {
+      await writeFile(path(number), content);
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOSPC") return number;
+      throw error;
+    }
+  }
 }
 
 /** Bytes that do not compress, the same each time. */
