@@ -15,11 +15,13 @@ import type { FileTree } from "../../support/images/file-tree.ts";
 import { folderTree, imageTree } from "../../support/images/file-tree.ts";
 import { makeImage, withMounted } from "../../support/images/mounted-image.ts";
 import { attributeAt, patchRecord, restartPage } from "../../support/images/ntfs-image.ts";
+import { packedStream, packedText } from "../../support/images/packed-text.ts";
 import { haveTools, tool } from "../../support/tools.ts";
 
 const run = promisify(execFile);
 const signal = new AbortController().signal;
 const mib = 1024 * 1024;
+const packedSizes = [4096, 8192, 16_384];
 const mkfsArgs = ["-F", "-f", "-q"];
 
 describe.runIf(haveTools("root", "mkfs.ntfs", "ntfs-3g", "ntfsinfo", "setfattr"))(
@@ -180,6 +182,19 @@ describe.runIf(haveTools("root", "mkfs.ntfs", "ntfs-3g", "ntfsinfo", "setfattr")
       });
     });
 
+    test("reads files in system compression by XPRESS", async () => {
+      await withImage(special, async (fileSystem) => {
+        for (const chunkBytes of packedSizes) {
+          const node = await nodeAt(fileSystem, `packed ${chunkBytes}`);
+          expect(await fileSystem.stat(node, signal)).toMatchObject({ kind: "file", sizeBytes: packedText().length });
+          const pieces = await Array.fromAsync(fileSystem.read(node, { offset: 0, length: mib }, signal));
+          const parts = pieces.map((piece) => (piece.kind === "data" ? piece.content : Buffer.alloc(0)));
+          expect(Buffer.concat(parts)).toEqual(packedText());
+          expect(await fileSystem.attributes(node, signal)).toEqual(new Map());
+        }
+      });
+    });
+
     test("refuses the content of an encrypted file", async () => {
       const node = await withImage(image, (fileSystem) => nodeAt(fileSystem, "tiny"));
       const path = await changedCopy((copy) =>
@@ -240,6 +255,42 @@ describe.runIf(haveTools("root", "mkfs.ntfs", "ntfs-3g", "ntfsinfo", "setfattr")
           expect((await fileSystem.stat(await nodeAt(fileSystem, "timed"), signal)).kind).toBe("file");
         });
       }
+    });
+
+    test.for([
+      ["-c", "512"],
+      ["-c", "65536"],
+      ["-c", "262144"],
+      ["-s", "4096", "-c", "4096"],
+    ])("has sectors and clusters of any size (%s)", async (args) => {
+      const path = join(folder, "geometry.img");
+      await makeImage(path, 64 * mib, "mkfs.ntfs", [...mkfsArgs, ...args]);
+      await withMounted(path, async (mounted) => {
+        await mkdir(join(mounted, "folder"));
+        for (let number = 0; number < 200; number++) await writeFile(join(mounted, "folder", manyName(number)), "x");
+        await writeFile(join(mounted, "long"), noise(500_001));
+      });
+      const shown = await withMounted(path, folderTree, ["ro"]);
+      const found = await withImage(path, (fileSystem) => imageTree(fileSystem, signal));
+      expect(Object.fromEntries(found)).toEqual(Object.fromEntries(shown));
+    });
+
+    test("is read where the master file table itself is in so many pieces that it needs further records", async () => {
+      const path = join(folder, "full.img");
+      await makeImage(path, 8 * mib, "mkfs.ntfs", [...mkfsArgs, "-c", "512"]);
+      await withMounted(path, async (mounted) => {
+        // Small gaps are all the room that is left for the table to grow in.
+        const piece = noise(1024);
+        const filler = (number: number): string => join(mounted, `filler ${number}`);
+        const fillers = await createUntilFull(filler, piece);
+        for (let number = 0; number < fillers; number += 2) await rm(filler(number));
+        await createUntilFull((number) => join(mounted, `tiny ${number}`), piece.subarray(0, 9));
+      });
+      const table = await run(tool("ntfsinfo"), ["-f", "-F", "/$MFT", path], { maxBuffer: 64 * mib });
+      expect(table.stdout).toContain("$ATTRIBUTE_LIST");
+      const shown = await withMounted(path, folderTree, ["ro"]);
+      const found = await withImage(path, (fileSystem) => imageTree(fileSystem, signal));
+      expect(Object.fromEntries(found)).toEqual(Object.fromEntries(shown));
     });
 
     test("of several GiB of holes is read without reading them", async () => {
@@ -321,6 +372,20 @@ async function fillSpecial(root: string): Promise<void> {
     else await writeFile(join(root, name), "");
     await setAttribute(root, name, "system.ntfs_reparse_data", hex);
   }
+  for (const [index, chunkBytes] of packedSizes.entries()) {
+    const name = `packed ${chunkBytes}`;
+    const file = await open(join(root, name), "w");
+    await file.truncate(packedText().length);
+    await file.close();
+    await setAttribute(root, name, "user.WofCompressedData", packedStream(chunkBytes).toString("hex"));
+    const algorithm = ["00", "02", "03"][index] ?? "";
+    await setAttribute(
+      root,
+      name,
+      "system.ntfs_reparse_data",
+      `1700008010000000010000000200000001000000${algorithm}000000`,
+    );
+  }
   const file = await open(join(root, "sparse"), "w");
   await file.write("start", 0);
   await file.write("MARK", 4 * 1024 * mib + 77);
@@ -330,6 +395,18 @@ async function fillSpecial(root: string): Promise<void> {
 
 async function setAttribute(root: string, path: string, name: string, hex: string): Promise<void> {
   await run(tool("setfattr"), ["-h", "-n", name, "-v", `0x${hex}`, join(root, path)]);
+}
+
+/** How many files there was room for; the last may be empty. */
+async function createUntilFull(path: (number: number) => string, content: Uint8Array): Promise<number> {
+  for (let number = 0; ; number++) {
+    try {
+      await writeFile(path(number), content);
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOSPC") return number;
+      throw error;
+    }
+  }
 }
 
 /** Bytes that do not compress, the same each time. */
@@ -382,7 +459,7 @@ function reparsePoints(): [string, string][] {
     ["junction", value(mountPoint, names("\\??\\D:\\data", undefined))],
     ["volume", value(mountPoint, names("\\??\\Volume{0}\\", undefined))],
     ["wsl", value(0xa000001d, Buffer.concat([Buffer.from([2, 0, 0, 0]), Buffer.from("/usr/bin/größe")]))],
-    ["system-compressed", value(0x80000017, Buffer.from("01000000020000000100000000000000", "hex"))],
+    ["system-compressed", value(0x80000017, Buffer.from("01000000020000000100000001000000", "hex"))],
   ];
 }
 

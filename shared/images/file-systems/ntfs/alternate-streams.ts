@@ -7,12 +7,11 @@ import { attributeFlags, attributeTypes } from "./attribute.ts";
 import type { NtfsFile } from "./ntfs-file.ts";
 import { readMetadata } from "./read-stream.ts";
 import type { NtfsVolume } from "./stream.ts";
+import { compressedStreamName } from "./system-compression.ts";
 
 const longestValue = 64 * 1024;
 /** Together they have at most 16 MiB. */
 const mostStreams = 256;
-/** Where system compression keeps what a file holds. */
-const hidden = new Set(["WofCompressedData"]);
 
 export async function alternateStreams(
   volume: NtfsVolume,
@@ -21,7 +20,7 @@ export async function alternateStreams(
 ): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
   for await (const attribute of file.attributes(attributeTypes.data, signal)) {
-    if (attribute.name === "" || hidden.has(attribute.name)) continue;
+    if (attribute.name === "" || attribute.name === compressedStreamName) continue;
     const stream = file.open(attribute);
     if (stream.sizeBytes > longestValue || (stream.flags & attributeFlags.encrypted) !== 0) continue;
     if (found.size >= mostStreams) throw notSupported(`An NTFS file with more than ${mostStreams} alternate streams`);

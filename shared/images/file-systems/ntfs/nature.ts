@@ -2,7 +2,7 @@
 import type { FileStat } from "../../../ports/file-system.ts";
 import { ByteView } from "../../byte-view.ts";
 import { decodeUtf16Name } from "../../utf16-name.ts";
-import { attributeTypes } from "./attribute.ts";
+import { attributeFlags, attributeTypes } from "./attribute.ts";
 import type { NtfsFile } from "./ntfs-file.ts";
 import { readMetadata } from "./read-stream.ts";
 import type { ReparsePoint } from "./reparse-point.ts";
@@ -16,14 +16,23 @@ import {
 } from "./reparse-point.ts";
 import { fileAttributes } from "./standard-information.ts";
 import type { NtfsVolume, Stream } from "./stream.ts";
+import type { SystemCompressed } from "./system-compression.ts";
+import { compressedStreamName, xpressChunkBytes } from "./system-compression.ts";
 
 export type Nature =
   | { readonly kind: "directory" }
   | { readonly kind: "link"; readonly target: string }
   | { readonly kind: "fifo" | "socket" }
   | { readonly kind: "character-device" | "block-device"; readonly device: FileStat["device"] }
-  /** `refusal`: what `notSupported` calls it, where its content cannot be had. */
-  | { readonly kind: "file"; readonly content: Stream | undefined; readonly refusal: string | undefined };
+  | { readonly kind: "file"; readonly sizeBytes: number; readonly content: FileContent };
+
+export type FileContent =
+  | { readonly kind: "stream"; readonly stream: Stream }
+  | { readonly kind: "system-compressed"; readonly file: SystemCompressed }
+  /** It never had any. */
+  | { readonly kind: "none" }
+  /** `what`: as `notSupported` calls it. */
+  | { readonly kind: "refused"; readonly what: string };
 
 /** `attributes` are those of its $STANDARD_INFORMATION. */
 export async function natureOf(
@@ -37,10 +46,54 @@ export async function natureOf(
   if (target !== undefined) return { kind: "link", target };
   // Directories of cloud providers and of containers hold their entries as any other.
   if (file.record.directory) return { kind: "directory" };
-  const content = await file.stream(attributeTypes.data, "", signal);
-  if (point !== undefined) return reparsedFile(point, content, attributes);
-  const special = (attributes & fileAttributes.system) === 0 ? undefined : await interixFile(volume, content, signal);
-  return special ?? { kind: "file", content, refusal: undefined };
+  const stream = await file.stream(attributeTypes.data, "", signal);
+  const special = point === undefined ? undefined : wslNature(point.tag);
+  if (special !== undefined) return special;
+  const system = (attributes & fileAttributes.system) !== 0 && point === undefined;
+  const interix = system ? await interixFile(volume, stream, signal) : undefined;
+  if (interix !== undefined) return interix;
+  const content =
+    point === undefined ? plainContent(stream) : await reparsedContent(file, point, stream, attributes, signal);
+  return { kind: "file", sizeBytes: stream?.sizeBytes ?? 0, content };
+}
+
+function plainContent(stream: Stream | undefined): FileContent {
+  if (stream === undefined) return { kind: "none" };
+  const encrypted = (stream.flags & attributeFlags.encrypted) !== 0;
+  return encrypted ? { kind: "refused", what: "A file encrypted by EFS" } : { kind: "stream", stream };
+}
+
+async function reparsedContent(
+  file: NtfsFile,
+  point: ReparsePoint,
+  stream: Stream | undefined,
+  attributes: number,
+  signal: AbortSignal,
+): Promise<FileContent> {
+  const away = (attributes & (fileAttributes.offline | fileAttributes.recallOnDataAccess)) !== 0;
+  if (isCloudFile(point.tag) && !away) return plainContent(stream);
+  const chunkBytes = point.tag === reparseTags.systemCompression ? xpressChunkBytes(point.data) : undefined;
+  const stored =
+    chunkBytes === undefined ? undefined : await file.stream(attributeTypes.data, compressedStreamName, signal);
+  if (chunkBytes === undefined || stored === undefined || stream === undefined) {
+    return { kind: "refused", what: storedAs(point.tag) };
+  }
+  return { kind: "system-compressed", file: { sizeBytes: stream.sizeBytes, chunkBytes, stored } };
+}
+
+function wslNature(tag: number): Nature | undefined {
+  switch (tag) {
+    case reparseTags.wslSocket:
+      return { kind: "socket" };
+    case reparseTags.wslFifo:
+      return { kind: "fifo" };
+    case reparseTags.wslCharacterDevice:
+      return { kind: "character-device", device: undefined };
+    case reparseTags.wslBlockDevice:
+      return { kind: "block-device", device: undefined };
+    default:
+      return undefined;
+  }
 }
 
 async function reparsePoint(
@@ -52,22 +105,6 @@ async function reparsePoint(
   if (stream === undefined) return undefined;
   const bytes = await readMetadata(volume, stream, 0, Math.min(stream.sizeBytes, longestReparsePoint), signal);
   return parseReparsePoint(new ByteView(bytes, `${file.record.where}, reparse point`));
-}
-
-function reparsedFile(point: ReparsePoint, content: Stream | undefined, attributes: number): Nature {
-  switch (point.tag) {
-    case reparseTags.wslSocket:
-      return { kind: "socket" };
-    case reparseTags.wslFifo:
-      return { kind: "fifo" };
-    case reparseTags.wslCharacterDevice:
-      return { kind: "character-device", device: undefined };
-    case reparseTags.wslBlockDevice:
-      return { kind: "block-device", device: undefined };
-  }
-  const away = (attributes & (fileAttributes.offline | fileAttributes.recallOnDataAccess)) !== 0;
-  const refusal = isCloudFile(point.tag) && !away ? undefined : storedAs(point.tag);
-  return { kind: "file", content, refusal };
 }
 
 /** Interix, and ntfs-3g unless told otherwise, keep links and devices in files with the attribute "system". */

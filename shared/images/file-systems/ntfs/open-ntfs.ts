@@ -14,7 +14,7 @@ import { FarsideError } from "../../../core/errors.ts";
 import { entryName } from "../../entry-name.ts";
 import { imageCorrupt, notSupported } from "../../image-errors.ts";
 import { recentBlocks } from "../../recent-blocks.ts";
-import { attributeFlags, attributeTypes } from "./attribute.ts";
+import { attributeTypes } from "./attribute.ts";
 import { alternateStreams } from "./alternate-streams.ts";
 import { readBootSector } from "./boot-sector.ts";
 import type { NamedFile } from "./directory.ts";
@@ -22,13 +22,14 @@ import { walkDirectory } from "./directory.ts";
 import { parseFileName } from "./file-name.ts";
 import { nodeOf, referenceOf } from "./file-reference.ts";
 import { MasterFileTable } from "./master-file-table.ts";
-import type { Nature } from "./nature.ts";
+import type { FileContent, Nature } from "./nature.ts";
 import { natureOf } from "./nature.ts";
 import { NtfsFile } from "./ntfs-file.ts";
 import { streamExtents, streamPieces } from "./read-stream.ts";
 import type { StandardInformation } from "./standard-information.ts";
 import { fileAttributes, parseStandardInformation } from "./standard-information.ts";
-import type { NtfsVolume, Stream } from "./stream.ts";
+import type { NtfsVolume } from "./stream.ts";
+import { systemCompressedPieces } from "./system-compression.ts";
 import type { UpperCase } from "./upper-case.ts";
 import { nameOrder, readUpperCase } from "./upper-case.ts";
 import { readState, readVolumeFacts } from "./volume-state.ts";
@@ -121,12 +122,16 @@ class NtfsFileSystem implements FileSystem {
 
   async *read(node: NodeId, range: FileRange, signal: AbortSignal): AsyncGenerator<FilePiece> {
     const content = await this.#content(node, signal);
-    if (content !== undefined) yield* streamPieces(this.#volume, content, range, signal);
+    if (content.kind === "stream") yield* streamPieces(this.#volume, content.stream, range, signal);
+    if (content.kind === "system-compressed") yield* systemCompressedPieces(this.#volume, content.file, range, signal);
   }
 
   async *extents(node: NodeId, signal: AbortSignal): AsyncGenerator<FileExtent> {
     const content = await this.#content(node, signal);
-    if (content !== undefined) yield* streamExtents(this.#volume, content, signal);
+    if (content.kind === "stream") yield* streamExtents(this.#volume, content.stream, signal);
+    if (content.kind === "system-compressed" && content.file.sizeBytes > 0) {
+      yield { kind: "encoded", offset: 0, length: content.file.sizeBytes };
+    }
   }
 
   async attributes(node: NodeId, signal: AbortSignal): Promise<ReadonlyMap<string, Uint8Array>> {
@@ -143,14 +148,14 @@ class NtfsFileSystem implements FileSystem {
     return natureOf(this.#volume, file, attributes, signal);
   }
 
-  /** `undefined`: a file that never had any. Throws `not-supported` where it is not the bytes of the file. */
-  async #content(node: NodeId, signal: AbortSignal): Promise<Stream | undefined> {
+  /** Throws `not-supported` where it cannot be had. */
+  async #content(node: NodeId, signal: AbortSignal): Promise<Exclude<FileContent, { kind: "refused" }>> {
     const nature = await this.#nature(node, signal);
-    if (nature.kind !== "file")
+    if (nature.kind !== "file") {
       throw new FarsideError("bad-input", `The NTFS node ${node} is a ${nature.kind}, no file.`);
-    if (nature.refusal !== undefined) throw notSupported(nature.refusal);
-    if (nature.content === undefined || (nature.content.flags & attributeFlags.encrypted) === 0) return nature.content;
-    throw notSupported("A file encrypted by EFS");
+    }
+    if (nature.content.kind === "refused") throw notSupported(nature.content.what);
+    return nature.content;
   }
 
   /** Windows does not show the files that are the file system itself. */
@@ -171,7 +176,7 @@ function entryOf(named: NamedFile, where: string): DirectoryEntry {
 
 function sizeOf(nature: Nature): number {
   if (nature.kind === "link") return Buffer.byteLength(nature.target);
-  return nature.kind === "file" ? (nature.content?.sizeBytes ?? 0) : 0;
+  return nature.kind === "file" ? nature.sizeBytes : 0;
 }
 
 /** NTFS has access lists in place of modes. On a directory "read-only" only says that its icon is special. */

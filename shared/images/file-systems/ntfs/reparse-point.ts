@@ -14,6 +14,7 @@ export const longestReparsePoint = 16 * 1024;
 export const reparseTags = {
   mountPoint: 0xa0000003,
   symbolicLink: 0xa000000c,
+  systemCompression: 0x80000017,
   wslLink: 0xa000001d,
   wslSocket: 0x80000023,
   wslFifo: 0x80000024,
@@ -25,7 +26,7 @@ export const reparseTags = {
 
 /** Whose content is kept elsewhere or in another way. */
 const storedOtherwise = new Map([
-  [0x80000017, "NTFS system compression (WOF)"],
+  [reparseTags.systemCompression, "NTFS system compression (WOF)"],
   [0x80000013, "NTFS data deduplication"],
   [0x80000007, "the NTFS single instance store"],
   [0xc0000004, "NTFS remote storage (HSM)"],
