@@ -78,13 +78,14 @@ export async function live(world: World, steps: number): Promise<LifeReport> {
       } as const;
       works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
     }
-    if (random.fraction() < 0.06) {
-      // Into places that others want too, or into the disks themselves: refused while the guest answers.
+    if (random.fraction() < 0.1) {
+      // Into places that others want too, or into the disks themselves, of the VM whose guest does not answer: it has none.
       const target = random.pick<RestoreTarget>([
         { kind: "container", url: `https://target.example/shared-${random.below(2)}`, overwrite: true },
         { kind: "revert" },
       ]);
-      const request = { vm: random.pick(vms), point: { kind: "latest" }, target } as const;
+      const vm = target.kind === "revert" ? "cyd" : random.pick(vms);
+      const request = { vm, point: { kind: "latest" }, target } as const;
       works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
     }
     if (random.fraction() < 0.04) {
