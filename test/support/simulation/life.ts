@@ -4,6 +4,7 @@
  */
 import { FarsideError } from "../../../shared/core/errors.ts";
 import { parseVmName } from "../../../shared/core/ids.ts";
+import type { RestoreTarget } from "../../../shared/core/run.ts";
 import { isActive } from "../../../shared/core/run-transitions.ts";
 import { cancelRun } from "../../../shared/operations/cancel-run.ts";
 import { requestBackup } from "../../../shared/operations/request-backup.ts";
@@ -29,6 +30,7 @@ export async function beginLife(seed: number): Promise<World> {
   const world = await World.create(seed);
   world.limits = { ...world.limits, windowsAhead: 1 + world.random.below(3) };
   world.source.diff = world.random.pick([{ kind: "exact" }, { kind: "everything" }] as const);
+  world.source.powerState = "unknown";
   await world.addPolicy("standard", {
     schedule: { cron: `every ${slotMinutes} minutes`, timeZone: "UTC", jitterSeconds: 120 },
     retryWindowSeconds: 40 * 60,
@@ -74,6 +76,16 @@ export async function live(world: World, steps: number): Promise<LifeReport> {
         point: { kind: "latest" },
         target: { kind: "container", url: `https://target.example/restore-${step}` },
       } as const;
+      works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
+    }
+    if (random.fraction() < 0.1) {
+      // Into places that others want too, or into the disks themselves, of the VM whose guest does not answer: it has none.
+      const target = random.pick<RestoreTarget>([
+        { kind: "container", url: `https://target.example/shared-${random.below(2)}`, overwrite: true },
+        { kind: "revert" },
+      ]);
+      const vm = target.kind === "revert" ? "cyd" : random.pick(vms);
+      const request = { vm, point: { kind: "latest" }, target } as const;
       works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
     }
     if (random.fraction() < 0.04) {
@@ -135,6 +147,8 @@ function happen(world: World): void {
   const url = diskUrl(vm, disk);
   const chance = random.fraction();
   const { sizeBytes } = source.image(url);
+  // What a revert holds, nobody else writes to.
+  if (chance < 0.58 && world.reverter.holders.has(url)) return clock.advance(random.below(20_000));
   if (chance < 0.5) world.scribble(vm, disk, random.below(sizeBytes - 8192), 1 + random.below(8000));
   else if (chance < 0.55) source.clear(url, 0, 128 * 1024);
   else if (chance < 0.57) source.resizeDisk(url, sizeBytes + 512 * (1 + random.below(4000)));
