@@ -17,7 +17,7 @@ import { runCopier } from "../support/run-copier.ts";
 const diskBytes = 384 * mib;
 const rounds = 5;
 const target = 0.8;
-const atOnce = 8;
+const atOnce = 16;
 
 export async function restoreSpeed(): Promise<Figure[]> {
   const regions = await startRegions();

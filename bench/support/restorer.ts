@@ -51,7 +51,7 @@ async function restore(): Promise<number> {
       restoreId: (disk) => restoreIdOf(disk, "raw"),
       allowDamaged: false,
       onProgress: () => undefined,
-      parallelism: 2 * atOnce,
+      parallelism: atOnce,
     },
     signal,
   );
