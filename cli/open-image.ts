@@ -6,6 +6,7 @@ import { choosePoint } from "../shared/operations/restore/choose-point.ts";
 import { findVm } from "../shared/operations/vault/find-vm.ts";
 import type { OpenVault } from "../shared/operations/vault/open-vault.ts";
 import type { FileSystem } from "../shared/ports/file-system.ts";
+import { printable } from "./format.ts";
 import { pointChoice } from "./choose-point.ts";
 import type { VolumePath } from "./image-path.ts";
 import { parseImagePath, splitVolume } from "./image-path.ts";
@@ -35,9 +36,8 @@ export async function withImage<T>(verb: Verb, text: string, work: (image: Opene
     const fs = await openVolumeFileSystem(volumes, volume.volume, verb.signal);
     const { state } = fs.facts;
     if (state.kind === "dirty") {
-      verb.output.note(
-        `farside: the volume ${volume.volume} was in use, and what is shown may be old or torn: ${state.note}`,
-      );
+      const what = `the volume ${volume.volume} was in use, and what is shown may be old or torn: ${state.note}`;
+      verb.output.note(`farside: ${printable(what)}`);
     }
     return work({ fs, volume, rest: parsed.rest });
   });
