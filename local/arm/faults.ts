@@ -5,12 +5,6 @@ import type { OperationShape } from "./operations.ts";
 
 export type OperationFault = { readonly kind: "fails"; readonly error: ArmError } | { readonly kind: "never-ends" };
 
-export interface PlannedFault<T> {
-  readonly fault: T;
-  /** How often it happens; once where it is not given. */
-  readonly times?: number;
-}
-
 interface Plan<T> {
   readonly matches: (name: string) => boolean;
   readonly fault: T;

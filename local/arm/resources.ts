@@ -73,11 +73,6 @@ export function asText(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** `/subscriptions/s/resourceGroups/g` of an id. */
-export function groupOf(id: string): string {
-  return id.split("/").slice(0, 5).join("/");
-}
-
 export function nameOf(id: string): string {
   return id.split("/").at(-1) ?? "";
 }
