@@ -33,7 +33,7 @@ export function mappedDevice(
       refuseLong(length);
       const parts = await Promise.all([...pieces(offset, length)].map((piece) => readPiece(piece, signal)));
       const [first] = parts;
-      return parts.length === 1 && first !== undefined ? first : Buffer.concat(parts, length);
+      return parts.length === 1 && first !== undefined ? first : joined(parts, length);
     },
     async *extents(offset, length, signal) {
       let at = offset;
@@ -69,6 +69,17 @@ export function refuseLong(length: number): void {
     "internal",
     `A read of ${length} bytes is longer than ${maxReadBytes}: it must be cut by its caller.`,
   );
+}
+
+/** A plain array, no Buffer: `slice` of a Buffer shares its memory, and who means to copy would change a cache. */
+function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 async function readPiece(piece: MappedPiece, signal: AbortSignal): Promise<Uint8Array> {
