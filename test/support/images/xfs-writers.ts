@@ -97,7 +97,7 @@ for i in range(20000):
   if r < 0.5 or len(names) < 10:
     n = "dir%d/name %d %s" % (i % 20, i, "x" * (i % 90))
     os.makedirs(os.path.dirname(n), exist_ok=True)
-    put(n, b"%d " % i * random.randrange(3000), random.random() < 0.2)
+    put(n, b"%d " % i * random.randrange(3000), random.random() < 0.05)
     names.append(n)
   elif r < 0.75: os.unlink(names.pop(random.randrange(len(names))))
   elif r < 0.85:
@@ -117,11 +117,11 @@ put("DONE", b"")
   extents: `${prelude}
 import subprocess
 f = os.open("fragments", os.O_RDWR | os.O_CREAT)
-for i in range(5000): os.pwrite(f, bytes([i % 255 + 1]) * 4096, i * 8192)
+for i in range(3000): os.pwrite(f, bytes([i % 255 + 1]) * 4096, i * 8192)
 os.fsync(f)
-for i in range(0, 5000, 3): os.posix_fallocate(f, i * 8192 + 4096, 4096)
+for i in range(0, 3000, 3): os.posix_fallocate(f, i * 8192 + 4096, 4096)
 os.fsync(f)
-os.ftruncate(f, 20 * 2**20); os.fsync(f)
+os.ftruncate(f, 12 * 2**20); os.fsync(f)
 g = os.open("far", os.O_RDWR | os.O_CREAT)
 os.pwrite(g, b"q" * 1000000, 2**33); os.fsync(g)
 subprocess.run(["cp", "--reflink=auto", "fragments", "clone"], check=True)

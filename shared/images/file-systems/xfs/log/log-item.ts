@@ -13,7 +13,6 @@ export interface LogItem {
 }
 
 export const itemTypes = {
-  unlink: 0x1238,
   inode: 0x123b,
   buffer: 0x123c,
   quota: 0x123d,
