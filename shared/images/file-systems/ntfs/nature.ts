@@ -17,7 +17,7 @@ import {
 import { fileAttributes } from "./standard-information.ts";
 import type { NtfsVolume, Stream } from "./stream.ts";
 import type { SystemCompressed } from "./system-compression.ts";
-import { compressedStreamName, xpressChunkBytes } from "./system-compression.ts";
+import { compressedStreamName, chunkFormat } from "./system-compression.ts";
 
 export type Nature =
   | { readonly kind: "directory" }
@@ -72,13 +72,13 @@ async function reparsedContent(
 ): Promise<FileContent> {
   const away = (attributes & (fileAttributes.offline | fileAttributes.recallOnDataAccess)) !== 0;
   if (isCloudFile(point.tag) && !away) return plainContent(stream);
-  const chunkBytes = point.tag === reparseTags.systemCompression ? xpressChunkBytes(point.data) : undefined;
+  const format = point.tag === reparseTags.systemCompression ? chunkFormat(point.data) : undefined;
   const stored =
-    chunkBytes === undefined ? undefined : await file.stream(attributeTypes.data, compressedStreamName, signal);
-  if (chunkBytes === undefined || stored === undefined || stream === undefined) {
+    format === undefined ? undefined : await file.stream(attributeTypes.data, compressedStreamName, signal);
+  if (format === undefined || stored === undefined || stream === undefined) {
     return { kind: "refused", what: storedAs(point.tag) };
   }
-  return { kind: "system-compressed", file: { sizeBytes: stream.sizeBytes, chunkBytes, stored } };
+  return { kind: "system-compressed", file: { sizeBytes: stream.sizeBytes, format, stored } };
 }
 
 function wslNature(tag: number): Nature | undefined {

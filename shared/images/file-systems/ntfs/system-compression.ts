@@ -9,27 +9,35 @@ import { ByteView } from "../../byte-view.ts";
 import { imageCorrupt } from "../../image-errors.ts";
 import { readMetadata } from "./read-stream.ts";
 import type { NtfsVolume, Stream } from "./stream.ts";
+import { decompressLzx, lzxChunkBytes } from "./lzx.ts";
 import { decompressXpress } from "./xpress-huffman.ts";
 
 export const compressedStreamName = "WofCompressedData";
 
 export interface SystemCompressed {
   readonly sizeBytes: number;
-  readonly chunkBytes: number;
+  readonly format: ChunkFormat;
   readonly stored: Stream;
 }
 
-/** By the number of the algorithm, `FILE_PROVIDER_COMPRESSION_…` in Windows' wofapi.h. The other, 1, is LZX. */
-const chunkSizes = new Map([
-  [0, 4096],
-  [2, 8192],
-  [3, 16_384],
+export interface ChunkFormat {
+  readonly bytes: number;
+  /** Of one chunk, to exactly `sizeBytes`. */
+  readonly decompress: (input: Uint8Array, sizeBytes: number, where: string) => Uint8Array;
+}
+
+/** By the number of the algorithm, `FILE_PROVIDER_COMPRESSION_…` in Windows' wofapi.h. */
+const formats = new Map<number, ChunkFormat>([
+  [0, { bytes: 4096, decompress: decompressXpress }],
+  [1, { bytes: lzxChunkBytes, decompress: decompressLzx }],
+  [2, { bytes: 8192, decompress: decompressXpress }],
+  [3, { bytes: 16_384, decompress: decompressXpress }],
 ]);
 
-/** Bytes of a chunk, by what the reparse point holds; `undefined` for what is not read: LZX, and providers that are no file. */
-export function xpressChunkBytes(data: ByteView): number | undefined {
+/** By what the reparse point holds; `undefined` for what is not read: files kept in a WIM, and algorithms of later systems. */
+export function chunkFormat(data: ByteView): ChunkFormat | undefined {
   const fileProvider = data.u32le(4) === 2 && data.u32le(8) === 1;
-  return fileProvider ? chunkSizes.get(data.u32le(12)) : undefined;
+  return fileProvider ? formats.get(data.u32le(12)) : undefined;
 }
 
 /** The range; beyond the file's end nothing. Memory: two chunks. */
@@ -41,8 +49,8 @@ export async function* systemCompressedPieces(
 ): AsyncGenerator<FilePiece> {
   const end = Math.min(range.offset + range.length, file.sizeBytes);
   for (let at = range.offset; at < end;) {
-    const number = Math.floor(at / file.chunkBytes);
-    const start = number * file.chunkBytes;
+    const number = Math.floor(at / file.format.bytes);
+    const start = number * file.format.bytes;
     const chunk = await readChunk(volume, file, number, signal);
     const content = chunk.subarray(at - start, end - start);
     yield { kind: "data", offset: at, length: content.length, content };
@@ -56,7 +64,8 @@ async function readChunk(
   number: number,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const { stored, chunkBytes, sizeBytes } = file;
+  const { stored, format, sizeBytes } = file;
+  const chunkBytes = format.bytes;
   const count = Math.ceil(sizeBytes / chunkBytes);
   const entryBytes = sizeBytes > 0xffffffff ? 8 : 4;
   const tableBytes = (count - 1) * entryBytes;
@@ -75,5 +84,5 @@ async function readChunk(
     throw imageCorrupt(stored.where, `chunk ${number} of ${wanted} bytes is stored in ${until - from}`);
   }
   const bytes = await readMetadata(volume, stored, from, until - from, signal);
-  return bytes.length === wanted ? bytes : decompressXpress(bytes, wanted, `${stored.where}, chunk ${number}`);
+  return bytes.length === wanted ? bytes : format.decompress(bytes, wanted, `${stored.where}, chunk ${number}`);
 }

@@ -4,6 +4,8 @@
  * match: four bits of length, four bits that say how many bits of distance follow.
  */
 import { imageCorrupt } from "../../image-errors.ts";
+import type { BitSource, PrefixCode } from "./prefix-code.ts";
+import { decodeSymbol, prefixCode } from "./prefix-code.ts";
 
 const symbolCount = 512;
 const lengthBytes = symbolCount / 2;
@@ -12,13 +14,10 @@ const longestCode = 15;
 /** Exactly `sizeBytes` of output, at most 64 KiB. Throws `image-corrupt` naming `where`. */
 export function decompressXpress(input: Uint8Array, sizeBytes: number, where: string): Uint8Array {
   const output = new Uint8Array(sizeBytes);
-  const codes = codeTable(input, where);
+  const code = readCode(input, where);
   const bits = new BitReader(input, lengthBytes, where);
   for (let filled = 0; filled < sizeBytes;) {
-    const code = codes[bits.peek(longestCode)] ?? 0;
-    if (code === 0) throw imageCorrupt(where, "a code that stands for nothing");
-    bits.skip(code & 15);
-    const symbol = code >> 4;
+    const symbol = decodeSymbol(code, bits, where);
     if (symbol < 256) {
       output[filled++] = symbol;
       continue;
@@ -35,22 +34,13 @@ export function decompressXpress(input: Uint8Array, sizeBytes: number, where: st
   return output;
 }
 
-/** For each 15 bits that can come next: the symbol times 16, plus the length of its code; 0 where there is none. */
-function codeTable(input: Uint8Array, where: string): Uint16Array {
+function readCode(input: Uint8Array, where: string): PrefixCode {
   if (input.length < lengthBytes) throw imageCorrupt(where, `${input.length} bytes hold no code lengths`);
-  const table = new Uint16Array(1 << longestCode);
-  let at = 0;
-  for (let length = 1; length <= longestCode; length++) {
-    const span = 1 << (longestCode - length);
-    for (let symbol = 0; symbol < symbolCount; symbol++) {
-      const pair = input[symbol >> 1] ?? 0;
-      if ((symbol % 2 === 0 ? pair & 15 : pair >> 4) !== length) continue;
-      if (at + span > table.length) throw imageCorrupt(where, "its codes are too many");
-      table.fill(symbol * 16 + length, at, at + span);
-      at += span;
-    }
-  }
-  return table;
+  const lengths = Uint8Array.from({ length: symbolCount }, (_, symbol) => {
+    const pair = input[symbol >> 1] ?? 0;
+    return symbol % 2 === 0 ? pair & 15 : pair >> 4;
+  });
+  return prefixCode(lengths, longestCode, where);
 }
 
 /** The four bits are enough up to 14; then a byte follows, and where that is 255 a word with the whole length. */
@@ -62,7 +52,7 @@ function matchLength(bits: BitReader, short: number): number {
 }
 
 /** Bits from the top of words of 16. One word is read ahead, so that bytes taken in between come after it. */
-class BitReader {
+class BitReader implements BitSource {
   readonly #input: Uint8Array;
   readonly #where: string;
   #at: number;
