@@ -6,6 +6,7 @@ import { appStart } from "./figures/app-start.ts";
 import { browse } from "./figures/browse.ts";
 import { copySpeed } from "./figures/copy-speed.ts";
 import { memory } from "./figures/memory.ts";
+import { readMemory } from "./figures/read-memory.ts";
 import { unchanged } from "./figures/unchanged.ts";
 import type { Figure } from "./support/figure.ts";
 
@@ -14,6 +15,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   browse,
   "copy-speed": copySpeed,
   memory,
+  "read-memory": readMemory,
   unchanged,
 };
 
