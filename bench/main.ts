@@ -9,6 +9,7 @@ import { memory } from "./figures/memory.ts";
 import { revert } from "./figures/revert.ts";
 import { nbdCopy } from "./figures/nbd-copy.ts";
 import { restoreSpeed } from "./figures/restore-speed.ts";
+import { readMemory } from "./figures/read-memory.ts";
 import { unchanged } from "./figures/unchanged.ts";
 import type { Figure } from "./support/figure.ts";
 
@@ -20,6 +21,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   revert,
   "nbd-copy": nbdCopy,
   "restore-speed": restoreSpeed,
+  "read-memory": readMemory,
   unchanged,
 };
 

@@ -22,11 +22,11 @@ describe("The volumes of a restore point", () => {
     const volumes = await openVolumes(made.vault, manifest, options, signal);
     expect(volumes.map(({ name, content }) => `${name}: ${content.kind}`)).toEqual([
       "os: partition-table",
-      "data: empty",
       "os/p1: foreign",
+      "data: empty",
     ]);
     expect(findVolume(volumes, "os/p1").sizeBytes).toBe(512 * kib);
-    expect(() => findVolume(volumes, "os/p2")).toThrow('no volume "os/p2" in this restore point, but os, data, os/p1.');
+    expect(() => findVolume(volumes, "os/p2")).toThrow('no volume "os/p2" in this restore point, but os, os/p1, data.');
     await expect(openVolumeFileSystem(volumes, "os/p1", signal)).rejects.toMatchObject({
       code: "not-supported",
       message: expect.stringContaining("os/p1, which holds swap (Linux swap; swap space)"),
