@@ -6,6 +6,7 @@ import { appStart } from "./figures/app-start.ts";
 import { copySpeed } from "./figures/copy-speed.ts";
 import { memory } from "./figures/memory.ts";
 import { revert } from "./figures/revert.ts";
+import { restoreSpeed } from "./figures/restore-speed.ts";
 import { unchanged } from "./figures/unchanged.ts";
 import type { Figure } from "./support/figure.ts";
 
@@ -14,6 +15,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   "copy-speed": copySpeed,
   memory,
   revert,
+  "restore-speed": restoreSpeed,
   unchanged,
 };
 

@@ -1,3 +1,6 @@
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { FarsideError } from "../../shared/core/errors.ts";
 import { restorePointOf } from "../../shared/core/restore-point.ts";
 import type { Defect } from "../../shared/core/vault/corrupt.ts";
 import type { Manifest } from "../../shared/core/vault/manifest.ts";
@@ -5,6 +8,7 @@ import { choosePoint } from "../../shared/operations/restore/choose-point.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import type { RestorePoint } from "../../shared/operations/vault/list-restore-points.ts";
 import { readRestorePoints } from "../../shared/operations/vault/list-restore-points.ts";
+import { readConfiguration } from "../../shared/operations/vault/read-configuration.ts";
 import type { RestorePointView } from "../../shared/wire/http/restore-point.ts";
 import { restorePointView } from "../../shared/wire/http/restore-point.ts";
 import { pointChoice } from "../choose-point.ts";
@@ -37,14 +41,16 @@ export async function listPoints(verb: Verb, vm: string): Promise<void> {
         { title: "size", value: (point) => sum(point, "sizeBytes"), align: "right" },
         { title: "stored", value: (point) => sum(point, "storedBytes"), align: "right" },
         { title: "trigger", value: (point) => ("trigger" in point ? point.trigger : "-") },
-        {
-          title: "state",
-          value: (point) => (point.state === "corrupt" ? `CORRUPT: ${point.defect.reason}` : point.state),
-        },
+        { title: "state", value: stateText },
       ],
       `The VM ${vm} has no restore point.`,
     );
   });
+}
+
+function stateText(point: Listed): string {
+  if (point.state === "corrupt") return `CORRUPT: ${point.defect.reason}`;
+  return point.usnRollbackRisk === true ? `${point.state}, USN ROLLBACK RISK` : point.state;
 }
 
 function sum(point: Listed, field: "sizeBytes" | "storedBytes"): string {
@@ -59,7 +65,16 @@ function listedOf(point: RestorePoint): Listed {
   return { ...viewOf(point.manifest), state: point.kind === "void" ? "void" : expired ? "expired" : "standing" };
 }
 
-export async function showPoint(verb: Verb, vm: string, id: string): Promise<void> {
+export async function showPoint(
+  verb: Verb,
+  vm: string,
+  id: string,
+  options: { readonly configuration?: true; readonly output?: string },
+): Promise<void> {
+  if (options.configuration === true) return showConfiguration(verb, vm, id, options.output);
+  if (options.output !== undefined) {
+    throw new FarsideError("bad-input", "--output belongs to --configuration: give both.");
+  }
   await withVault(verb, async (vault) => {
     const vmId = await findVm(vault, vm, verb.signal);
     const view = viewOf(await choosePoint(vault, vmId, pointChoice({ point: id }), verb.signal));
@@ -91,6 +106,37 @@ export async function showPoint(verb: Verb, vm: string, id: string): Promise<voi
       { title: "stored", value: (disk) => formatBytes(disk.storedBytes), align: "right" },
     ]);
   });
+}
+
+/** One document, for people too: it is what a program or an engineer makes the VM anew from. */
+async function showConfiguration(verb: Verb, vm: string, id: string, output: string | undefined): Promise<void> {
+  await withVault(verb, async (vault) => {
+    const vmId = await findVm(vault, vm, verb.signal);
+    const manifest = await choosePoint(vault, vmId, pointChoice({ point: id }), verb.signal);
+    const configuration = await readConfiguration(vault, manifest, verb.signal);
+    const text = `${JSON.stringify(configuration, undefined, 2)}\n`;
+    if (output === undefined) {
+      verb.shell.out(text);
+      return;
+    }
+    const file = resolve(verb.shell.cwd, output);
+    await writeNew(file, text);
+    const { pointId } = manifest;
+    verb.output.done(
+      { file, vmId, restorePointId: pointId },
+      `Wrote the configuration captured in ${pointId}: ${file}`,
+    );
+  });
+}
+
+async function writeNew(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text, { flag: "wx" });
+  } catch (cause) {
+    if (!(cause instanceof Error) || !("code" in cause) || cause.code !== "EEXIST") throw cause;
+    const message = `${file} exists already and is not overwritten: remove it, or give another name.`;
+    throw new FarsideError("target-exists", message, { cause, details: { file } });
+  }
 }
 
 function viewOf(manifest: Manifest): RestorePointView {

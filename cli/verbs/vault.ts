@@ -8,7 +8,7 @@ export function addVaultVerbs(program: Command, cli: Cli): void {
     .command("vault")
     .helpCommand(false)
     .description("the vault itself")
-    .summary("make, show and seed the vault");
+    .summary("make, show and seed the vault, and the tables anew from it");
   vault
     .command("init")
     .description("Makes a vault in the container that FARSIDE_VAULT names, and the container too where it is missing.")
@@ -24,6 +24,15 @@ export function addVaultVerbs(program: Command, cli: Cli): void {
     .addHelpText("after", example("farside vault show"))
     .action((_options: unknown, command: Command) =>
       cli.run(command, async (verb) => (await import("../actions/vault.ts")).showVault(verb)),
+    );
+  vault
+    .command("rebuild")
+    .description(
+      "Makes the service's tables anew from the vault after they were lost: policies, protected VMs and restore points. Overwrites nothing that stands; may run again at any time.",
+    )
+    .addHelpText("after", example("farside vault rebuild"))
+    .action((_options: unknown, command: Command) =>
+      cli.run(command, async (verb) => (await import("../actions/vault-rebuild.ts")).rebuildVault(verb)),
     );
   vault
     .command("seed")

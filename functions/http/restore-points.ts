@@ -5,6 +5,9 @@ import { getRestorePoint, listRestorePoints } from "../../shared/operations/mana
 import type { PointChoice } from "../../shared/operations/request-restore.ts";
 import { requestRestore } from "../../shared/operations/request-restore.ts";
 import type { DiskChoice } from "../../shared/operations/restore/choose-restore.ts";
+import { choosePoint } from "../../shared/operations/restore/choose-point.ts";
+import { findVm } from "../../shared/operations/vault/find-vm.ts";
+import { readConfiguration } from "../../shared/operations/vault/read-configuration.ts";
 import { restorePointView } from "../../shared/wire/http/restore-point.ts";
 import type { RestoreBody } from "../../shared/wire/http/restore.ts";
 import { routes } from "../../shared/wire/http/routes.ts";
@@ -19,6 +22,12 @@ export const restorePointEndpoints = [
   endpoint(routes.getRestorePoint, async (app, { params }, signal) => {
     const point = await getRestorePoint(await app.context(), { vm: params.vm, pointId: params.point }, signal);
     return { status: 200, body: restorePointView(point) };
+  }),
+  endpoint(routes.getConfiguration, async (app, { params }, signal) => {
+    const vault = await (await app.context()).vault(signal);
+    const vmId = await findVm(vault, params.vm, signal);
+    const manifest = await choosePoint(vault, vmId, { kind: "point", pointId: params.point }, signal);
+    return { status: 200, body: { ...(await readConfiguration(vault, manifest, signal)) } };
   }),
   endpoint(routes.requestRestore, async (app, { params, body, idempotencyKey }, signal) => {
     const { run } = await requestRestore(

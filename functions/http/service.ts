@@ -1,6 +1,7 @@
 /** The service itself: health, its own description, the fleet, the vault, a tick of the schedule. */
 import { FarsideError } from "../../shared/core/errors.ts";
 import { fleetStatus } from "../../shared/operations/manage/fleet-status.ts";
+import { rebuildCatalog } from "../../shared/operations/manage/rebuild-catalog.ts";
 import { scheduleBackups } from "../../shared/operations/schedule-backups.ts";
 import { openApiDocument } from "../../shared/wire/http/openapi.ts";
 import { routes } from "../../shared/wire/http/routes.ts";
@@ -21,6 +22,11 @@ export const serviceEndpoints = [
   endpoint(routes.getVault, async (app, _call, signal) => {
     const vault = await (await app.context()).vault(signal);
     return { status: 200, body: vaultView(vault.store.location, vault.descriptor) };
+  }),
+  endpoint(routes.rebuildCatalog, async (app, { body }, signal) => {
+    const { after } = body;
+    const report = await rebuildCatalog(await app.context(), after === undefined ? {} : { after }, signal);
+    return { status: 200, body: { ...report } };
   }),
 ];
 

@@ -23,6 +23,7 @@ import { msBetween } from "../../core/timestamp.ts";
 import { usnRollbackSafety } from "../../core/usn-rollback.ts";
 import type { ProtectedVm } from "../../core/vm.ts";
 import type { DiskSource, OwnSnapshot, VmInspection } from "../../ports/disk-source.ts";
+import { capturedDocument } from "../../wire/vault/captured.ts";
 import type { Context } from "../context.ts";
 import { changeRun } from "../run/change-run.ts";
 import { claimVm } from "../run/claim-vm.ts";
@@ -67,7 +68,8 @@ export async function takeSnapshots(
   const session = await startSession(vault, run.attemptId, signal);
   // After the session's start: what has no tombstone now had none then (rule W2).
   const parent = await newestRestorePoint(vault, run.vmId, signal);
-  const configuration = (await writeDocument(vault, inspection.configuration, session, signal)).id;
+  const captured = capturedDocument(inspection.configuration, { vm, policy });
+  const configuration = (await writeDocument(vault, captured, session, signal)).id;
 
   const frozen = await snapshotAll(context, run, { vm, policy, source, inspection, plan }, signal);
   if (frozen === "lost") return { kind: "lost" };

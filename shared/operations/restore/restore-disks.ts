@@ -27,7 +27,7 @@ export interface RestoreDisksInput {
   readonly allowDamaged: boolean;
   /** Bytes of the disk gone through since the last call; those that an earlier try had written come first, in one. */
   readonly onProgress: (disk: DiskName, bytes: number) => void;
-  /** Chunks read and written at once. */
+  /** Chunks read at once. */
   readonly parallelism?: number;
   readonly recordEveryBytes?: number;
 }
@@ -56,6 +56,8 @@ export interface RestoredDisks {
 
 /** A chunk is 1 MiB as a rule: enough to hide the way to the vault, little enough to hold. */
 const defaultParallelism = 16;
+/** Besides those being read; writing to a disk at hand takes less. */
+const mostWritesAtOnce = 8;
 /** What a killed restore may have to fetch again; each record waits for the disk, in the background. */
 const defaultRecordEveryBytes = 32 * 1024 * 1024;
 
@@ -146,9 +148,8 @@ async function restoreDisk(
   const { parallelism = defaultParallelism, recordEveryBytes = defaultRecordEveryBytes } = input;
   const resumedBytes = await target.reached(place, runId, signal);
   if (resumedBytes > 0) input.onProgress(name, resumedBytes);
-  // Half are read while half are written.
-  const half = Math.max(1, Math.ceil(parallelism / 2));
-  const pieces = readDisk(vault, chosen.disk, { fromByte: resumedBytes, parallelism: half, damaged: "zero" }, signal);
+  const writesAtOnce = Math.min(parallelism, mostWritesAtOnce);
+  const pieces = readDisk(vault, chosen.disk, { fromByte: resumedBytes, parallelism, damaged: "zero" }, signal);
   const write = async (piece: Piece, aborted: AbortSignal): Promise<Piece> => {
     if (piece.kind === "data") await target.write(place, runId, piece.offset, piece.content, aborted);
     return piece;
@@ -167,7 +168,7 @@ async function restoreDisk(
     recording.catch(() => undefined);
   };
   try {
-    for await (const piece of mapOrdered(pieces, half, write, signal)) {
+    for await (const piece of mapOrdered(pieces, writesAtOnce, write, signal)) {
       if (piece.kind === "zero" && piece.damage !== undefined) {
         if (!input.allowDamaged) throw lostBytes(piece.damage, chosen, piece);
         addDamage(damaged, piece, piece.damage);

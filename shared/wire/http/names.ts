@@ -1,8 +1,8 @@
 /** Names and ids as they come in over HTTP: strings to the outside, checked by the same parsers as everywhere. */
 import { z } from "zod";
 import { FarsideError } from "../../core/errors.ts";
-import type { DiskName, PointId, PolicyName, RunId, VmName } from "../../core/ids.ts";
-import { parseDiskName, parsePointId, parsePolicyName, parseRunId, parseVmName } from "../../core/ids.ts";
+import type { DiskName, PointId, PolicyName, RunId, VmId, VmName } from "../../core/ids.ts";
+import { parseDiskName, parsePointId, parsePolicyName, parseRunId, parseVmId, parseVmName } from "../../core/ids.ts";
 import { runStates } from "../../core/run.ts";
 
 const nameFacts = { minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$" };
@@ -31,6 +31,8 @@ export const diskNameSchema: z.ZodType<DiskName, string> = parsed(parseDiskName,
 export const policyNameSchema: z.ZodType<PolicyName, string> = parsed(parsePolicyName, nameFacts);
 export const runIdSchema: z.ZodType<RunId, string> = parsed(parseRunId, ulidFacts);
 export const pointIdSchema: z.ZodType<PointId, string> = parsed(parsePointId, ulidFacts);
+
+export const vmIdSchema: z.ZodType<VmId, string> = parsed(parseVmId, { minLength: 1, maxLength: 100 });
 
 export const runStateSchema = z.enum(runStates);
 

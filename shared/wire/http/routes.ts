@@ -10,6 +10,7 @@ import type { ErrorCode } from "../../core/errors.ts";
 import { pointIdSchema, policyNameSchema, runIdSchema, vmNameSchema } from "./names.ts";
 import { noQuerySchema, pageQuerySchema, pageSchema, runsQuerySchema } from "./page.ts";
 import { policyBodySchema, policyViewSchema } from "./policy.ts";
+import { rebuildBodySchema, rebuildViewSchema } from "./rebuild.ts";
 import { restorePointViewSchema } from "./restore-point.ts";
 import { restoreBodySchema } from "./restore.ts";
 import { runViewSchema } from "./run.ts";
@@ -201,6 +202,15 @@ export const routes = {
     answers: [ok("The restore point.", restorePointViewSchema)],
     problems: ["bad-input", "not-found"],
   }),
+  getConfiguration: route({
+    ...read,
+    name: "get-configuration",
+    path: "vms/{vm}/restore-points/{point}/configuration",
+    summary: "What was captured of the VM's configuration at a restore point, as it lies in the vault.",
+    params: pointParams,
+    answers: [ok("The document.", z.looseObject({}))],
+    problems: ["bad-input", "not-found", "vault-corrupt"],
+  }),
   requestRestore: route({
     ...post,
     name: "request-restore",
@@ -247,5 +257,16 @@ export const routes = {
     summary: "What the vault says of itself.",
     answers: [ok("The vault.", vaultViewSchema)],
     problems: ["not-found", "passphrase-missing", "passphrase-wrong", "vault-version-unknown", "vault-corrupt"],
+  }),
+  rebuildCatalog: route({
+    ...post,
+    name: "rebuild-catalog",
+    path: "vault/rebuild",
+    summary:
+      "Makes rows anew from the vault after the tables were lost. Overwrites nothing; bounded: `next` says that there is more.",
+    params: none,
+    body: rebuildBodySchema,
+    answers: [ok("What was made.", rebuildViewSchema)],
+    problems: ["bad-input", "passphrase-missing", "passphrase-wrong", "vault-corrupt", "throttled", "unavailable"],
   }),
 };

@@ -215,6 +215,22 @@ describe("A restore to files", () => {
   });
 });
 
+describe("A restore point at risk of USN rollback", () => {
+  test("is marked in the list, and refused with exit code 4 until the risk is accepted", async () => {
+    subject.clock.advance(hourMs);
+    const safety = { usnRollbackRisk: true, note: "A domain controller that was backed up while it was off." };
+    await backUp(subject, "dc1", { os: prose("dc", chunk) }, { safety });
+    expect((await run("point", "list", "dc1")).out).toMatch(/standing, USN ROLLBACK RISK/);
+    expect((await run("point", "show", "dc1", "latest")).out).toMatch(/USN rollback: +at risk: A domain controller/);
+    const place = newPlace();
+    const refused = await run("restore", "dc1", "--to-file", place);
+    expect(refused).toMatchObject({ exitCode: 4, out: "" });
+    expect(refused.err).toContain("--accept-usn-rollback-risk");
+    expect(existsSync(place)).toBe(false);
+    expect((await run("restore", "dc1", "--to-file", place, "--accept-usn-rollback-risk")).exitCode).toBe(0);
+  });
+});
+
 describe("A restore to standard output", () => {
   const stdout = (args: string[]) =>
     spawnCli(["restore", "web1", "--to-file", "-", ...args], subject.environment).ended;

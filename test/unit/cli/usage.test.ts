@@ -59,6 +59,7 @@ describe("Help", () => {
       "status",
       "up",
       "vault init",
+      "vault rebuild",
       "vault seed",
       "vault show",
       "verify",

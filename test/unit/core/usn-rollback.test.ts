@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { usnRollbackSafety } from "../../../shared/core/usn-rollback.ts";
+import type { ConsistencyLevel } from "../../../shared/core/consistency.ts";
+import {
+  safetyTable,
+  usnRollbackSafety,
+  windowsGeneration,
+  type SafetyRow,
+} from "../../../shared/core/usn-rollback.ts";
 
 const dc = { role: "domain-controller", osType: "windows", powerState: "running" } as const;
 
@@ -41,5 +47,50 @@ describe("The risk of USN rollback", () => {
     expect(safety.note).toBe(
       "A domain controller that was backed up while it was off: Windows Server 2008 R2 does not know VM-GenerationID. Restoring it can cause USN rollback.",
     );
+  });
+});
+
+/** Written down again by hand, from what VSS and VM-GenerationID are: the table must say the same. */
+const expected: readonly (readonly [string, SafetyRow["vm"], ConsistencyLevel, boolean, boolean])[] = [
+  ["2008 R2", "running", "application", true, true],
+  ["2008 R2", "running", "filesystem", false, false],
+  ["2008 R2", "running", "crash", false, false],
+  ["2008 R2", "stopped", "application", false, false],
+  ["2008 R2", "stopped", "filesystem", false, false],
+  ["2008 R2", "stopped", "crash", false, false],
+  ["2012 R2", "running", "application", true, true],
+  ["2012 R2", "running", "filesystem", false, true],
+  ["2012 R2", "running", "crash", false, true],
+  ["2012 R2", "stopped", "application", false, true],
+  ["2012 R2", "stopped", "filesystem", false, true],
+  ["2012 R2", "stopped", "crash", false, true],
+  ["Server", "running", "application", true, true],
+  ["Server", "running", "filesystem", false, false],
+  ["Server", "running", "crash", false, false],
+  ["Server", "stopped", "application", false, false],
+  ["Server", "stopped", "filesystem", false, false],
+  ["Server", "stopped", "crash", false, false],
+];
+
+describe("The safety table of domain controllers", () => {
+  test.each(expected)(
+    "of %s, %s, %s-consistent",
+    (osVersion, vm, backup, vssTriggered, activeDirectoryRestoredWell) => {
+      const windows = windowsGeneration(osVersion);
+      const rows = safetyTable.filter((row) => row.windows === windows && row.vm === vm && row.backup === backup);
+      expect(rows).toEqual([{ windows, vm, backup, vssTriggered, activeDirectoryRestoredWell }]);
+      const facts = {
+        role: "domain-controller",
+        osType: "windows",
+        osVersion,
+        powerState: vm,
+        achieved: backup,
+      } as const;
+      expect(usnRollbackSafety(facts).usnRollbackRisk).toBe(!activeDirectoryRestoredWell);
+    },
+  );
+
+  test("has these rows and no other", () => {
+    expect(safetyTable).toHaveLength(expected.length);
   });
 });
