@@ -237,7 +237,7 @@ function choosePassphrase(
 
 /**
  * The size that V8 lets its nursery grow to, in MiB for each of its halves. What a request leaves there is short-lived, but many at once
- * make it grow to its full size and stay: bench/figures/memory.ts measured 333 MiB for restores without this, and 245 with it.
+ * make it grow to its full size and stay: bench/figures/memory.ts measured 333 MiB for restores without this, and 243 with it.
  */
 const workerArguments = "--max-semi-space-size=8";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { restoreSpans } from "../../../shared/core/restore-plan.ts";
+import { restoreSpans, revertSpans } from "../../../shared/core/restore-plan.ts";
 import { zeroObjectId } from "../../../shared/core/vault/object-id.ts";
 import type { ObjectId } from "../../../shared/core/vault/manifest.ts";
 
@@ -18,5 +18,17 @@ describe("The windows of a restore", () => {
     ]);
     expect(restoreSpans(index, 10 * segment)).toEqual([{ fromByte: segment, toByte: 4 * segment + 1024 }]);
     expect(restoreSpans({ ...index, segments: segments.map(() => zeroObjectId) }, segment)).toEqual([]);
+  });
+});
+
+describe("The windows of a revert", () => {
+  test("cover the whole disk without a gap: where the point has zeros, the disk may have something else", () => {
+    const segments = [zeroObjectId, id, zeroObjectId, zeroObjectId, id];
+    const index = { sizeBytes: 4 * segment + 1024, chunkSizeBytes, segments };
+    const spans = revertSpans(index, segment);
+    expect(spans.length).toBeGreaterThan(1);
+    expect(spans[0]?.fromByte).toBe(0);
+    expect(spans.at(-1)?.toByte).toBe(index.sizeBytes);
+    for (const [n, { fromByte }] of spans.entries()) expect(fromByte).toBe(spans[n - 1]?.toByte ?? 0);
   });
 });
