@@ -141,7 +141,7 @@ describe("A folder taken out", () => {
     });
     const report = await take(root);
     expect(report).toMatchObject({ files: 3, vaultDamaged: true });
-    expect(report.problems.items.map(({ path, code }) => `${path} ${code}`)).toEqual([
+    expect(report.problems.items.map(({ path, code }) => `${path} ${code}`).sort()).toEqual([
       "/damaged vault-corrupt",
       "/torn image-corrupt",
     ]);
@@ -217,7 +217,7 @@ describe("What exists", () => {
     await writeFile(join(folder, "d", "b"), "mine");
     const root = directory({ a: file("theirs"), d: directory({ b: file("theirs") }), e: file("e") });
     const report = await take(root);
-    expect(report.problems.items.map(({ path, code }) => `${path} ${code}`)).toEqual([
+    expect(report.problems.items.map(({ path, code }) => `${path} ${code}`).sort()).toEqual([
       "/a target-exists",
       "/d target-exists",
     ]);
