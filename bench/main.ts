@@ -3,6 +3,7 @@
  * absolute times of a noisy machine say little. Exit code 1 where a figure misses its target.
  */
 import { appStart } from "./figures/app-start.ts";
+import { browse } from "./figures/browse.ts";
 import { copySpeed } from "./figures/copy-speed.ts";
 import { memory } from "./figures/memory.ts";
 import { nbdCopy } from "./figures/nbd-copy.ts";
@@ -11,6 +12,7 @@ import type { Figure } from "./support/figure.ts";
 
 const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   "app-start": appStart,
+  browse,
   "copy-speed": copySpeed,
   memory,
   "nbd-copy": nbdCopy,
