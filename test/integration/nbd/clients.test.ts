@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nbdUri } from "../../../shared/core/nbd/nbd-uri.ts";
 import type { FileDevice } from "../../support/images/file-device.ts";
 import { makeCertificates, type Certificates } from "../../support/nbd/certificates.ts";
+import { NbdClient, optionHead } from "../../support/nbd/nbd-client.ts";
 import { openSparseDevice } from "../../support/nbd/sparse-device.ts";
 import { connectTls } from "../../support/nbd/tls-client.ts";
 import { startTestServer, type TestServer } from "../../support/nbd/test-server.ts";
@@ -277,6 +278,14 @@ describe.runIf(haveTools("openssl", "nbdinfo", "nbdcopy", "qemu-img"))("Over TLS
     const plain = nbdUri(server.address, false, "os");
     await expect(run(tool("nbdinfo"), ["--list", plain])).rejects.toThrow(/server replied with error to list request/);
     await expect(run(tool("qemu-img"), ["info", plain])).rejects.toThrow(/TLS/i);
+  });
+
+  test("what was sent ahead of TLS in the clear is not taken for something said over it", async () => {
+    const client = await NbdClient.greeted(server.address);
+    client.send(optionHead(5, 0), optionHead(3, 0));
+    await client.ended();
+    await expect.poll(() => server.logged.join("\n")).toMatch(/it did not wait for TLS|its TLS handshake failed/);
+    expect(server.logged.join("\n")).not.toContain("nbd-connection-failed");
   });
 
   test("an older protocol than TLS 1.2 is refused", async () => {

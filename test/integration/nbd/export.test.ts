@@ -1,4 +1,5 @@
 /** `farside export` as a process of its own: what it serves is what was backed up, and the lines that it prints work. */
+import { BlobServiceClient, type BlockBlobClient, type ContainerClient } from "@azure/storage-blob";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -49,7 +50,7 @@ describe.runIf(
     await makePartitionedDisk(image, (mounted) => writeFile(join(mounted, "letter"), letter));
     const disk = parsed<{ url: string }>(await shell.run(["disk", "import", image, "web1-os", "--json"]));
     const data = join(shell.folder, "data.raw");
-    await writeFile(data, randomBytes(mib + 512));
+    await writeFile(data, Buffer.alloc(mib + 512, "data of web1 "));
     const other = parsed<{ url: string }>(await shell.run(["disk", "import", data, "web1-data", "--json"]));
     parsed(await shell.run(["policy", "set", "daily", "--keep-last", "5", "--json"]));
     const disks = ["--disk", `os=${disk.url}`, `data=${other.url}`];
@@ -91,8 +92,8 @@ describe.runIf(
     expect(told).toMatchObject({ vm: "web1", tls: false });
     expect(told.exports).toMatchObject([
       { name: "os", kind: "disk", sizeBytes: diskBytes, holds: "gpt table" },
-      { name: "data", kind: "disk", sizeBytes: mib + 512 },
       { name: "os/p1", kind: "partition", sizeBytes: partitionBytes, holds: "ext4" },
+      { name: "data", kind: "disk", sizeBytes: mib + 512 },
     ]);
     const socket = told.listen.replace(/^unix:/, "");
     expect((await stat(socket)).mode & 0o777).toBe(0o600);
@@ -183,6 +184,24 @@ describe.runIf(
     await interrupt();
   });
 
+  test("gives an error for what the vault has lost, says so, and serves the rest", async () => {
+    const container = BlobServiceClient.fromConnectionString(
+      shell.stack.vault.connectionString("farsidevault"),
+    ).getContainerClient("vault");
+    const chunk = await largestChunk(container);
+    await chunk.client.upload("FSO1", 4);
+    try {
+      const { told, interrupt, err } = await exporting("web1");
+      const uriOf = (name: string): string => told.exports.find((one) => one.name === name)?.uri ?? "";
+      await expect(run(tool("nbdcopy"), [uriOf("os"), "null:"])).rejects.toThrow(/Input\/output error/);
+      expect(err()).toMatch(/error nbd-read-failed .*export=os offset=\d+ .*cannot be read/);
+      await run(tool("nbdcopy"), [uriOf("data"), "null:"]);
+      expect(await interrupt()).toBe(130);
+    } finally {
+      await chunk.client.upload(chunk.content, chunk.content.length);
+    }
+  });
+
   test("says what is wrong with what it was asked for", async () => {
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
       [["nope"], 3, /no restore point of a VM "nope"/],
@@ -201,3 +220,17 @@ describe.runIf(
     }
   });
 });
+
+/** One of the disk os: the other disk has two small ones alone. */
+async function largestChunk(
+  container: ContainerClient,
+): Promise<{ readonly client: BlockBlobClient; readonly content: Buffer }> {
+  let largest: { readonly name: string; readonly size: number } | undefined;
+  for await (const { name, properties } of container.listBlobsFlat({ prefix: "chunks/" })) {
+    const size = properties.contentLength ?? 0;
+    if (largest === undefined || size > largest.size) largest = { name, size };
+  }
+  if (largest === undefined) throw new Error("The vault holds no chunk.");
+  const client = container.getBlockBlobClient(largest.name);
+  return { client, content: await client.downloadToBuffer() };
+}

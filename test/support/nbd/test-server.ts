@@ -19,6 +19,7 @@ export async function startTestServer(options: Partial<NbdServerOptions>): Promi
   const folder = await mkdtemp(join(tmpdir(), "farside-nbd-"));
   const path = join(folder, "socket");
   const logged: string[] = [];
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
   const server = await startNbdServer(
     {
       exports: [],
@@ -33,7 +34,10 @@ export async function startTestServer(options: Partial<NbdServerOptions>): Promi
       ...options,
     },
     never,
-  );
+  ).catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
   return {
     path,
     logged,
@@ -46,7 +50,7 @@ export async function startTestServer(options: Partial<NbdServerOptions>): Promi
       await server.stop();
       if (server.connections > 0) throw new Error(`${server.connections} connections are left.`);
       if (existsSync(path)) throw new Error(`${path} is left.`);
-      await rm(folder, { recursive: true, force: true });
+      await remove();
     },
   };
 }

@@ -101,6 +101,20 @@ test("Any requests leave the server as it was", async () => {
   expect(server.logged.filter((line) => /failed/.test(line))).toEqual([]);
 });
 
+test("What they sent was really looked at", () => {
+  // Each comes dozens of times.
+  const ended = server.logged.filter((line) => line.startsWith("nbd-connection-ended")).join("\n");
+  for (const reason of [
+    "it set flags that are not known",
+    "it sent what is no option",
+    "it left during the handshake",
+    "it left without saying so",
+    "it sent what is no request",
+  ]) {
+    expect(ended).toContain(reason);
+  }
+});
+
 test("Lengths of gigabytes allocate nothing", async () => {
   const before = process.memoryUsage.rss();
   for (let n = 0; n < 20; n++) {
