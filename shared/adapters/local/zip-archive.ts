@@ -25,6 +25,8 @@ import { ByteList } from "./byte-list.ts";
 const streamedFromBytes = 128 * 1024;
 /** Below 2^32, since deflate makes what it cannot compress longer, by 5 bytes for each 16 KiB (zlib's deflateBound). */
 const largeFromBytes = 0xf000_0000;
+/** Node's default of 16 KiB makes a write of each. */
+const deflatedPartBytes = 256 * 1024;
 const zeros = new Uint8Array(64 * 1024);
 
 export class ZipArchive implements ArchiveWriter {
@@ -87,7 +89,7 @@ export class ZipArchive implements ArchiveWriter {
     const start = this.#offset;
     const counted = { sum: 0, bytes: 0 };
     const source = Readable.from(summed(pieces, counted), { objectMode: false });
-    const deflate = createDeflateRaw();
+    const deflate = createDeflateRaw({ chunkSize: deflatedPartBytes });
     source.on("error", (error) => deflate.destroy(error));
     try {
       for await (const part of source.pipe(deflate)) await this.#send(Buffer.from(part));

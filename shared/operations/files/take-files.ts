@@ -27,6 +27,9 @@ export interface TakeOptions {
 
 /** Files with several names that are remembered; further ones become files of their own. About 200 bytes each. */
 const maxHardLinked = 500_000;
+/** Small files that are fetched and written at one time: each alone would wait for the vault and for the disk in turn. */
+const smallAtOnce = 8;
+const smallBytes = 4 * 1024 * 1024;
 /** What a target says of one thing while others can be made. */
 const targetFaults: readonly ErrorCode[] = ["target-exists", "bad-input", "forbidden"];
 
@@ -58,6 +61,9 @@ class Taking {
   readonly #hardLinked = new Map<NodeId, TargetPath>();
   /** Directories that could not be made: nothing below them is touched, in either walk. */
   readonly #lost = new Set<NodeId>();
+  /** The small files under way. */
+  readonly #small = new Set<Promise<void>>();
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(fs: FileSystem, target: ExtractionTarget, options: TakeOptions, signal: AbortSignal) {
     this.#fs = fs;
@@ -71,6 +77,15 @@ class Taking {
   }
 
   async walk(start: WalkStart, pass: Pass): Promise<void> {
+    try {
+      await this.#walk(start, pass);
+    } finally {
+      await Promise.all(this.#small);
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  async #walk(start: WalkStart, pass: Pass): Promise<void> {
     const places = new TargetPlaces(this.#target.names, this.#options.as, start.path.length);
     let lostDepth = Infinity;
     for await (const step of walkTree(this.#fs, start, this.#signal)) {
@@ -87,6 +102,7 @@ class Taking {
         if (pass === "content") this.#tally.addProblem(step.path, step.error);
         continue;
       }
+      if (this.#failure !== undefined) return;
       await this.#take(step, places, pass, isStart);
       if (step.kind === "node" && this.#lost.has(step.stat.node)) lostDepth = depth;
     }
@@ -105,12 +121,31 @@ class Taking {
       const place = places.enter(step.path, step.stat.node);
       if (pass === "links") return await this.#link(step, place.path);
       if (place.renamed) this.#tally.addRenamed(step.path, place.path);
-      await this.#content(step, place.path);
+      if (isSmall(step.stat) && !isStart) await this.#begin(step, place.path);
+      else await this.#content(step, place.path);
     } catch (error) {
-      if (isStart || !(isOwnFault(error) || hasCode(error, ...targetFaults))) throw error;
-      this.#tally.addProblem(step.path, error);
+      if (isStart) throw error;
+      this.#addProblem(step.path, error);
       if (step.stat.kind === "directory") this.#lost.add(step.stat.node);
     }
+  }
+
+  /** Waits for room, not for the end. A file with several names is not begun here: the next name must find it written. */
+  async #begin(step: Standing, place: TargetPath): Promise<void> {
+    while (this.#small.size >= smallAtOnce) await Promise.race(this.#small);
+    const done = this.#content(step, place)
+      .catch((error: unknown) => this.#addProblem(step.path, error))
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => this.#small.delete(done));
+    this.#small.add(done);
+  }
+
+  /** Throws again what does not belong to this one thing. */
+  #addProblem(path: readonly string[], error: unknown): void {
+    if (!isOwnFault(error) && !hasCode(error, ...targetFaults)) throw error;
+    this.#tally.addProblem(path, error);
   }
 
   async #content({ path, stat }: Standing, place: TargetPath): Promise<void> {
@@ -182,4 +217,8 @@ class Taking {
       this.#options.onProgress(this.#tally.counts);
     }
   }
+}
+
+function isSmall({ kind, links, sizeBytes }: FileStat): boolean {
+  return kind === "file" && links === 1 && sizeBytes <= smallBytes;
 }

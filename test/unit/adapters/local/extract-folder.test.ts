@@ -141,11 +141,52 @@ describe("A folder taken out", () => {
     });
     const report = await take(root);
     expect(report).toMatchObject({ files: 3, vaultDamaged: true });
-    expect(report.problems.items.map(({ path, code }) => `${path} ${code}`)).toEqual([
+    expect(report.problems.items.map(({ path, code }) => `${path} ${code}`).sort()).toEqual([
       "/damaged vault-corrupt",
       "/torn image-corrupt",
     ]);
     expect((await readdir(folder)).sort()).toEqual(["a", "torn", "z"]);
+  });
+
+  test("that is interrupted leaves no unfinished file, and ends by the interruption", async () => {
+    const stop = new AbortController();
+    const root = directory({ a: file("x".repeat(9000)), b: file("x".repeat(9_000_000)), c: file("c") });
+    const fs = memoryFileSystem(root);
+    const options = { folder, overwrite: false, preserveSpecial: false, owners: false, names: exact };
+    const target = new ExtractFolder({ ...options, encodeName: encodeFileName });
+    const start = { path: [], stat: await fs.stat(fs.root, signal) };
+    const onProgress = ({ bytes }: { readonly bytes: number }): void => {
+      if (bytes > 1_000_000) stop.abort(new Error("Ctrl-C"));
+    };
+    const taking = takeFiles(fs, start, target, { ...options, as: [], attributes: false, onProgress }, stop.signal);
+    await expect(taking).rejects.toThrow("Ctrl-C");
+    // Whether the first one was done by then is a matter of time.
+    expect((await readdir(folder)).filter((name) => name !== "a")).toEqual([]);
+  });
+
+  test("writes no more small files at once than it may, and no file before its folder", async () => {
+    let [now, most] = [0, 0];
+    const slow = Array.from({ length: 50 }, (_, at) => [`f${at}`, file("x".repeat(3000))] as const);
+    const fs = memoryFileSystem(directory({ d: directory(() => slow) }));
+    const counted = {
+      ...fs,
+      async *read(...args: Parameters<typeof fs.read>): ReturnType<typeof fs.read> {
+        now += 1;
+        most = Math.max(most, now);
+        yield* fs.read(...args);
+        now -= 1;
+      },
+    };
+    const target = new ExtractFolder({
+      ...{ folder, overwrite: false, preserveSpecial: false, owners: false },
+      ...{ names: exact, encodeName: encodeFileName },
+    });
+    const options = { as: [], attributes: false, preserveSpecial: false, onProgress: () => undefined };
+    const start = { path: [], stat: await fs.stat(fs.root, signal) };
+    expect(await takeFiles(counted, start, target, options, signal)).toMatchObject({ files: 50, bytes: 150_000 });
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(8);
+    expect(await readdir(join(folder, "d"))).toHaveLength(50);
   });
 
   test("ends by what is not one file's fault, and leaves no unfinished file", async () => {
@@ -217,7 +258,7 @@ describe("What exists", () => {
     await writeFile(join(folder, "d", "b"), "mine");
     const root = directory({ a: file("theirs"), d: directory({ b: file("theirs") }), e: file("e") });
     const report = await take(root);
-    expect(report.problems.items.map(({ path, code }) => `${path} ${code}`)).toEqual([
+    expect(report.problems.items.map(({ path, code }) => `${path} ${code}`).sort()).toEqual([
       "/a target-exists",
       "/d target-exists",
     ]);
