@@ -91,11 +91,17 @@ async function toArchive(
   flags: GetFlags,
 ): Promise<number> {
   const as = source.name === undefined ? [] : [source.name];
-  const options = { as, preserveSpecial: flags.preserveSpecial === true };
-  const report = await archiveFiles(fs, source, openArchive(kind, verb.shell.write), options, verb.signal);
-  const exitCode = tell(verb, report);
-  verb.output.note(`Wrote ${summary(report)} as ${kind}.`);
-  return exitCode;
+  const progress = new TakeProgress(verb.output);
+  try {
+    const options = { as, preserveSpecial: flags.preserveSpecial === true, onProgress: progress.show };
+    const report = await archiveFiles(fs, source, openArchive(kind, verb.shell.write), options, verb.signal);
+    progress.end();
+    const exitCode = tell(verb, report);
+    verb.output.note(`Wrote ${summary(report)} as ${kind}.`);
+    return exitCode;
+  } finally {
+    progress.end();
+  }
 }
 
 /** Problems on standard error always, what was renamed or left out unless --quiet. */

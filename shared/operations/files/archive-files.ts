@@ -9,7 +9,7 @@ import { FarsideError } from "../../core/errors.ts";
 import type { ArchiveFacts, ArchiveWriter, Attributes } from "../../ports/archive-writer.ts";
 import type { FilePiece, FileStat, FileSystem, NodeId } from "../../ports/file-system.ts";
 import { isOwnFault } from "./file-problem.ts";
-import type { TakeReport } from "./take-report.ts";
+import type { TakeCounts, TakeReport } from "./take-report.ts";
 import { TakeTally } from "./take-report.ts";
 import { TargetPlaces } from "./target-places.ts";
 import type { TreeStep, WalkStart } from "./walk-tree.ts";
@@ -19,6 +19,7 @@ export interface ArchiveOptions {
   /** The name of the file or folder in the archive; empty where a folder's content stands at its top. */
   readonly as: readonly string[];
   readonly preserveSpecial: boolean;
+  readonly onProgress: (done: TakeCounts) => void;
 }
 
 /** Files with several names that are remembered; further ones come once for each name. About 200 bytes each. */
@@ -140,6 +141,7 @@ class Archiving {
         yield next.value;
         at += next.value.length;
         this.#tally.counts.bytes += next.value.length;
+        this.#options.onProgress(this.#tally.counts);
       }
       if (at < sizeBytes) throw new FarsideError("internal", "A file is shorter than it says.");
     } catch (error) {

@@ -40,7 +40,7 @@ async function archive(kind: Kind, root: MemoryNode, sink: ByteSink, as: readonl
   const fs = memoryFileSystem(root);
   const writer = kind === "tar" ? new TarArchive(sink, encodeFileName) : new ZipArchive(sink);
   const start = { path: [], stat: await fs.stat(fs.root, signal) };
-  return archiveFiles(fs, start, writer, { as, preserveSpecial: true }, signal);
+  return archiveFiles(fs, start, writer, { as, preserveSpecial: true, onProgress: () => undefined }, signal);
 }
 
 /** Writes `<folder>/<name>.<kind>`. */

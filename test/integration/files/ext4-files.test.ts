@@ -228,6 +228,7 @@ describe.runIf(haveTools("root", "mkfs.ext4", "sgdisk", "tar", "unzip", "setfatt
     ["a disk that holds partitions", ["ls", "web1:os"], 1, /holds partitions/],
     ["a path that is not there", ["cat", "web1:os/p1:/none"], 3, /has no "none"/],
     ["a folder as a file", ["cat", "web1:os/p1:/etc"], 2, /is a directory, no file/],
+    ["a file as JSON", ["cat", "web1:os/p1:/big", "--json"], 2, /leave --json out/],
     ["no path at all", ["cat", "web1:os/p1"], 2, /names no file/],
     ["no volume at all", ["ls", "web1"], 2, /names no volume/],
     ["a fifo", ["get", "web1:os/p1:/fifo"], 2, /is a fifo/],

@@ -177,10 +177,8 @@ describe("A folder taken out", () => {
         now -= 1;
       },
     };
-    const target = new ExtractFolder({
-      ...{ folder, overwrite: false, preserveSpecial: false, owners: false },
-      ...{ names: exact, encodeName: encodeFileName },
-    });
+    const basic = { folder, overwrite: false, preserveSpecial: false, owners: false, names: exact };
+    const target = new ExtractFolder({ ...basic, encodeName: encodeFileName });
     const options = { as: [], attributes: false, preserveSpecial: false, onProgress: () => undefined };
     const start = { path: [], stat: await fs.stat(fs.root, signal) };
     expect(await takeFiles(counted, start, target, options, signal)).toMatchObject({ files: 50, bytes: 150_000 });
