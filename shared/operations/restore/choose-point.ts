@@ -42,7 +42,8 @@ async function readPoint(vault: OpenVault, vmId: VmId, pointId: PointId, signal:
   if (entry?.tombstonedAt !== undefined) throw noPoint(vmId, `${name} has expired at ${entry.tombstonedAt}.`);
   const found = await readManifest(vault, vmId, pointId, signal);
   if (found.kind === "standing") return found.manifest;
-  if (found.kind === "absent") throw noPoint(vmId, `${name} does not exist.`);
+  if (found.kind === "absent")
+    throw noPoint(vmId, `${name} does not exist: "farside point list" shows those there are.`);
   throw noPoint(vmId, `${name} does not count: its backup came to its end too late.`);
 }
 

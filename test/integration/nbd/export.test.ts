@@ -205,7 +205,7 @@ describe.runIf(
   test("says what is wrong with what it was asked for", async () => {
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
       [["nope"], 3, /no restore point of a VM "nope"/],
-      [["web1@01M7Y3JTVJQ3629HETPB2YFR75"], 3, /is not there/],
+      [["web1@01M7Y3JTVJQ3629HETPB2YFR75"], 3, /does not exist: .farside point list. shows/],
       [["web1@"], 2, /names no restore point/],
       [["web1", "--disk", "nope"], 3, /no disk "nope": it has os, data/],
       [["web1", "--listen", "nonsense"], 2, /no address to listen on/],
