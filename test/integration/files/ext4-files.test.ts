@@ -223,7 +223,12 @@ describe.runIf(haveTools("root", "mkfs.ext4", "sgdisk", "tar", "unzip", "setfatt
 
   const refusals: readonly (readonly [string, readonly string[], number, RegExp])[] = [
     ["a VM that is not there", ["ls", "web2:os/p1"], 3, /"web2"/],
-    ["a point that is not there", ["ls", "web1@01M7YHYXK06QW0SEJP83TBN2RS:os/p1"], 3, /does not exist: "farside point list" shows/],
+    [
+      "a point that is not there",
+      ["ls", "web1@01M7YHYXK06QW0SEJP83TBN2RS:os/p1"],
+      3,
+      /does not exist: "farside point list" shows/,
+    ],
     ["a volume that is not there", ["ls", "web1:os/p2"], 3, /no volume "os\/p2".*os, os\/p1/],
     ["a disk that holds partitions", ["ls", "web1:os"], 1, /holds partitions/],
     ["a path that is not there", ["cat", "web1:os/p1:/none"], 3, /has no "none"/],
