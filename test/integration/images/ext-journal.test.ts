@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { crc32cRaw } from "../../../shared/images/crc32c.ts";
 import { hasCode } from "../../../shared/core/errors.ts";
 import { extFileSystem, openExt } from "../../../shared/images/file-systems/ext/open-ext.ts";
 import { openVolume } from "../../../shared/images/file-systems/ext/open-volume.ts";
@@ -182,6 +183,25 @@ describe.runIf(mayRun)("A file system whose power failed", () => {
       ) as string,
     });
     expect((await fileSystem.stat(fileSystem.root, signal)).kind).toBe("directory");
+  });
+
+  test("says that the kernel had met damage, also where its journal holds a superblock from before that", async () => {
+    const sound = await crash({ mkfs: ["mkfs.ext4", "-b", "4096"] });
+    const crashed = join(work, "marked");
+    await copyFile(sound.crashed, crashed);
+    const file = await open(crashed, "r+");
+    const superblock = Buffer.alloc(1024);
+    await file.read(superblock, 0, 1024, 1024);
+    // EXT4_ERROR_FS of s_state.
+    superblock.writeUInt16LE(superblock.readUInt16LE(0x3a) | 2, 0x3a);
+    superblock.writeUInt32LE(crc32cRaw(0xffffffff, superblock.subarray(0, 0x3fc)), 0x3fc);
+    await file.write(superblock, 0, 1024, 1024);
+    await file.close();
+    const { state } = (await openExt(await device(crashed), signal)).facts;
+    expect(state).toMatchObject({
+      kind: "dirty",
+      note: expect.stringMatching(/journal was replayed .*The kernel had met damage/) as string,
+    });
   });
 
   test("does not get back over a file's content what the journal revokes: blocks of folders that are no more", async () => {

@@ -173,13 +173,21 @@ describe.runIf(haveTools("mkfs.xfs", "xfs_repair", "xfs_io", "python3", "root"))
     expect([refused, replayed]).toEqual([1, 6]);
   });
 
-  test("that is marked for repair, or was given another uuid, is shown as it lies and says why", async () => {
+  test("that is marked for repair, is newer than its log, or was given another uuid, is shown as it lies and says why", async () => {
     const crashed = join(folder, "synced.img");
     const setSuperblock = (field: string, value: string): Promise<unknown> =>
       run(tool("xfs_db"), ["-x", "-c", "sb 0", "-c", `write -d ${field} ${value}`, crashed]);
     await setSuperblock("features_incompat", "0x1b");
     const { state } = await readerShows(crashed);
     expect(state).toEqual({ kind: "dirty", note: "It is marked as needing xfs_repair; its log was not replayed." });
+    await setSuperblock("features_incompat", "0xb");
+    await setSuperblock("lsn", "0x7000000001");
+    expect((await readerShows(crashed)).state).toMatchObject({
+      kind: "dirty",
+      note: expect.stringMatching(/newer than the log/) as string,
+    });
+    expect(await kernelShows(crashed)).toBeUndefined();
+    await setSuperblock("lsn", "0");
     await setSuperblock("features_incompat", "0xf");
     await setSuperblock("meta_uuid", (await run(tool("xfs_db"), ["-r", "-c", "uuid", crashed])).stdout.slice(7).trim());
     await setSuperblock("uuid", "00000000-1111-2222-3333-444444444444");

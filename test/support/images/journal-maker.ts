@@ -26,7 +26,7 @@ export class JournalMaker {
   #next: number;
   #sequence: number;
 
-  constructor(checksums: JournalChecksums, wide: boolean, blocks = 64, start = 1, sequence = 7) {
+  constructor(checksums: JournalChecksums, wide: boolean, blocks = 64, start = 1, sequence = 7, asyncCommit = false) {
     this.superblock = {
       blockBytes: 1024,
       first: 1,
@@ -36,6 +36,7 @@ export class JournalMaker {
       wide,
       checksums,
       checksumSeed: 0x12345678,
+      asyncCommit,
       fastBlocks: 0,
       hasError: false,
     };

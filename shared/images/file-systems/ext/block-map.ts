@@ -4,9 +4,10 @@
  */
 import type { ByteView } from "../../byte-view.ts";
 import type { ExtVolume } from "./ext-volume.ts";
-import { readBlock, refuseBlocks } from "./ext-volume.ts";
+import { refuseBlocks } from "./ext-volume.ts";
 import type { BlockRun } from "./file-blocks.ts";
 import type { ExtInode } from "./inode.ts";
+import type { MapNodes } from "./map-nodes.ts";
 
 const directBlocks = 12;
 const pointerBytes = 4;
@@ -20,26 +21,26 @@ interface PointerTree {
 
 /** As `extentRuns`. */
 export async function* blockMapRuns(
-  volume: ExtVolume,
+  nodes: MapNodes,
   inode: ExtInode,
   from: number,
   to: number,
   signal: AbortSignal,
 ): AsyncGenerator<BlockRun> {
-  const perBlock = volume.superblock.blockBytes / pointerBytes;
-  yield* directRuns(volume, inode.root, directBlocks, 0, from, to);
+  const perBlock = nodes.volume.superblock.blockBytes / pointerBytes;
+  yield* directRuns(nodes.volume, inode.root, directBlocks, 0, from, to);
   let first = directBlocks;
   for (let level = 1; level <= 3 && first < to; level++) {
     const end = first + perBlock ** level;
     const pointer = inode.root.u32le((directBlocks + level - 1) * pointerBytes);
-    if (end > from) yield* treeRuns(volume, inode, { pointer, level, first }, from, to, signal);
+    if (end > from) yield* treeRuns(nodes, inode, { pointer, level, first }, from, to, signal);
     first = end;
   }
 }
 
 /** Calls itself as deep as `level`, which is at most 3. */
 async function* treeRuns(
-  volume: ExtVolume,
+  nodes: MapNodes,
   inode: ExtInode,
   tree: PointerTree,
   from: number,
@@ -47,10 +48,10 @@ async function* treeRuns(
   signal: AbortSignal,
 ): AsyncGenerator<BlockRun> {
   if (tree.pointer === 0) return;
-  const perBlock = volume.superblock.blockBytes / pointerBytes;
-  const block = await readBlock(volume, tree.pointer, `${inode.where}, indirect block ${tree.pointer}`, signal);
+  const perBlock = nodes.volume.superblock.blockBytes / pointerBytes;
+  const block = await nodes.read(tree.pointer, `${inode.where}, indirect block ${tree.pointer}`, signal);
   if (tree.level === 1) {
-    yield* directRuns(volume, block, perBlock, tree.first, from, to);
+    yield* directRuns(nodes.volume, block, perBlock, tree.first, from, to);
     return;
   }
   const span = perBlock ** (tree.level - 1);
@@ -61,7 +62,7 @@ async function* treeRuns(
       level: tree.level - 1,
       first: tree.first + index * span,
     };
-    yield* treeRuns(volume, inode, child, from, to, signal);
+    yield* treeRuns(nodes, inode, child, from, to, signal);
   }
 }
 

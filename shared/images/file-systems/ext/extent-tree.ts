@@ -1,14 +1,15 @@
 /**
  * Extent trees: where the blocks of a file of ext4 lie (struct ext4_extent_header and its neighbours in fs/ext4/ext4_extents.h). A node
- * lies within the bounds that its parent gives it, and its entries within it in order: so no walk is longer than the blocks it covers.
+ * lies within the bounds that its parent gives it, and its entries within it in order; empty leaves are bounded by `MapNodes`.
  */
 import { ByteView } from "../../byte-view.ts";
 import { crc32cRaw } from "../../crc32c.ts";
 import { imageCorrupt } from "../../image-errors.ts";
 import type { ExtVolume } from "./ext-volume.ts";
-import { readBlock, refuseBlocks } from "./ext-volume.ts";
+import { refuseBlocks } from "./ext-volume.ts";
 import type { BlockRun } from "./file-blocks.ts";
 import type { ExtInode } from "./inode.ts";
+import type { MapNodes } from "./map-nodes.ts";
 import { checksums } from "./superblock.ts";
 
 const magic = 0xf30a;
@@ -34,7 +35,7 @@ interface ExtentNode {
 
 /** The mapped blocks from `from` to before `to`, in order; what is between the runs is a hole. */
 export async function* extentRuns(
-  volume: ExtVolume,
+  nodes: MapNodes,
   inode: ExtInode,
   from: number,
   to: number,
@@ -51,16 +52,16 @@ export async function* extentRuns(
     const first = logicalOf(node, entry);
     if (first >= to) return;
     if (node.depth === 0) {
-      const run = leafRun(volume, node, entry);
+      const run = leafRun(nodes.volume, node, entry);
       if (run.first + run.count > from) yield run;
     } else if (endOf(node, entry) > from) {
-      path.push(await openChild(volume, inode, node, entry, signal));
+      path.push(await openChild(nodes, inode, node, entry, signal));
     }
   }
 }
 
 async function openChild(
-  volume: ExtVolume,
+  nodes: MapNodes,
   inode: ExtInode,
   parent: ExtentNode,
   entry: number,
@@ -68,8 +69,8 @@ async function openChild(
 ): Promise<ExtentNode> {
   const at = headerBytes + entry * entryBytes;
   const block = parent.view.u32le(at + 4) + parent.view.u16le(at + 8) * 2 ** 32;
-  const view = await readBlock(volume, block, `${inode.where}, extent block ${block}`, signal);
-  if (checksums(volume.superblock)) verifyChecksum(inode, view);
+  const view = await nodes.read(block, `${inode.where}, extent block ${block}`, signal);
+  if (checksums(nodes.volume.superblock)) verifyChecksum(inode, view);
   return openNode(view, parent.depth, logicalOf(parent, entry), endOf(parent, entry));
 }
 

@@ -1,5 +1,6 @@
 /** Where the blocks of an inode lie, whatever kind of map it has. */
 import { imageCorrupt } from "../../image-errors.ts";
+import { MapNodes } from "./map-nodes.ts";
 import { blockMapRuns } from "./block-map.ts";
 import type { ExtVolume } from "./ext-volume.ts";
 import { extentRuns } from "./extent-tree.ts";
@@ -27,6 +28,7 @@ export async function* fileBlocks(
 ): AsyncGenerator<BlockRun> {
   if (to > mostBlocks) throw imageCorrupt(inode.where, `its ${inode.sizeBytes} bytes are more than any map can hold`);
   const mapped = isSet(inode, "extents") ? extentRuns : blockMapRuns;
+  const nodes = new MapNodes(volume, inode.where);
   let pending: BlockRun = { first: from, count: 0, physical: undefined };
   const push = function* (run: BlockRun): Generator<BlockRun> {
     if (run.count === 0) return;
@@ -38,8 +40,12 @@ export async function* fileBlocks(
     pending = run;
   };
   let at = from;
-  for await (const run of mapped(volume, inode, from, to, signal)) {
+  let mappedBlocks = 0;
+  for await (const run of mapped(nodes, inode, from, to, signal)) {
     const cut = clip(run, from, to);
+    if (cut.physical !== undefined) mappedBlocks += cut.count;
+    // No two blocks of a file are one: else a few kilobytes of damage would read as terabytes.
+    if (mappedBlocks > volume.superblock.blocks) throw imageCorrupt(inode.where, "it has more blocks than there are");
     yield* push({ first: at, count: cut.first - at, physical: undefined });
     yield* push(cut);
     at = cut.first + cut.count;

@@ -31,12 +31,16 @@ export async function openVolume(
   }
   if (!options.replay) return { volume, state: { kind: "dirty", note: "Its journal was not replayed." } };
   const replay = await replayJournal(volume, signal);
-  if (replay.kind === "impossible") return { volume, state: { kind: "dirty", note: replay.reason } };
+  if (replay.kind === "impossible") {
+    return { volume, state: withErrors(superblock, { kind: "dirty", note: replay.reason }) };
+  }
 
   const { superblock: replayed, overlay, note, missing } = replay;
   const state: FileSystemState =
     missing === undefined ? { kind: "replayed", note } : { kind: "dirty", note: `${note} ${missing}` };
-  return { volume: overlaidVolume(replayed, overlay), state: withErrors(replayed, state) };
+  // The mark is written past the journal, which may hold an older superblock: one of the two says it (ext4_load_journal).
+  const marked = { hasErrors: superblock.hasErrors || replayed.hasErrors };
+  return { volume: overlaidVolume(replayed, overlay), state: withErrors(marked, state) };
 }
 
 /** Without the mark that the journal is needed. */
@@ -48,8 +52,8 @@ function restState(superblock: ExtSuperblock): FileSystemState {
   return { kind: "dirty", note: why };
 }
 
-function withErrors(superblock: ExtSuperblock, state: FileSystemState): FileSystemState {
-  if (!superblock.hasErrors) return state;
+function withErrors({ hasErrors }: Pick<ExtSuperblock, "hasErrors">, state: FileSystemState): FileSystemState {
+  if (!hasErrors) return state;
   const error = "The kernel had met damage in it: check it with e2fsck.";
   return { kind: "dirty", note: state.kind === "clean" ? error : `${state.note} ${error}` };
 }

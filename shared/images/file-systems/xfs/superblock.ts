@@ -24,6 +24,8 @@ export interface Superblock {
   /** Block number of the internal log; 0 where the log lies on another device. */
   readonly logStart: number;
   readonly logBlocks: number;
+  /** The log sequence number of its last change; 0 in version 4. */
+  readonly lsn: bigint;
   readonly label: string | undefined;
   /** Of the file system, as it is shown. */
   readonly uuid: Uint8Array;
@@ -64,6 +66,7 @@ export function parseSuperblock(bytes: Uint8Array, deviceBytes: number): Superbl
     rootInode: sb.u64be(56),
     logStart: sb.u64be(48),
     logBlocks: sb.u32be(96),
+    lsn: features.checksums ? sb.big64be(240) : 0n,
     label: sb.ascii(108, 12) || undefined,
     uuid: sb.slice(32, 16),
     metadataUuid: sb.slice(metadataUuidOffset(sb), 16),

@@ -21,6 +21,8 @@ export class WindowCache {
   /** The bytes may belong to the cache: they are never changed. `where` names what is read, in errors. */
   async read(offset: number, length: number, where: string, signal: AbortSignal): Promise<Uint8Array> {
     refuseOutside(where, this.#device.sizeBytes, offset, length);
+    // What is in the cache asks no device, which would look at it.
+    signal.throwIfAborted();
     const first = await this.#part(offset, length, signal);
     if (first.length === length) return first;
     const joined = new Uint8Array(length);

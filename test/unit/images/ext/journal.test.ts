@@ -124,6 +124,24 @@ describe.each(shapes)("A log with checksums %s and wide numbers %s", (checksums,
   });
 });
 
+describe("A commit block whose sum is wrong", () => {
+  const torn = (asyncCommit: boolean): JournalMaker => {
+    const maker = new JournalMaker("commit", false, 64, 1, 7, asyncCommit)
+      .add({ writes: [{ block: 5, content: content(1) }], seconds: 100 })
+      .add({ writes: [{ block: 5, content: content(2) }], seconds: 101 });
+    maker.blocks[5]?.fill(0);
+    return maker;
+  };
+
+  test("ends the log where commits are asynchronous: it came before the blocks of its transaction", async () => {
+    expect((await replayed(torn(true)))[5 * 1024]).toBe(1);
+  });
+
+  test("is damage where they are not", async () => {
+    await expect(replayed(torn(false))).rejects.toMatchObject({ code: "image-corrupt" });
+  });
+});
+
 test("A log without an end is not followed for ever", async () => {
   const maker = new JournalMaker("none", false, 8);
   // Each block is a revocation of the first transaction: no commit ends it.

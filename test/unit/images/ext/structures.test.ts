@@ -5,10 +5,13 @@ import { shownAccessList } from "../../../../shared/images/file-systems/ext/attr
 import { crc16 } from "../../../../shared/images/file-systems/ext/crc16.ts";
 import { directoryEntries } from "../../../../shared/images/file-systems/ext/directory-block.ts";
 import { descriptorBlock } from "../../../../shared/images/file-systems/ext/group-descriptor.ts";
-import { nanoseconds } from "../../../../shared/images/file-systems/ext/inode.ts";
 import { openExt } from "../../../../shared/images/file-systems/ext/open-ext.ts";
 import { probeExt } from "../../../../shared/images/file-systems/ext/probe-ext.ts";
 import { parseSuperblock } from "../../../../shared/images/file-systems/ext/superblock.ts";
+import { plainVolume } from "../../../../shared/images/file-systems/ext/ext-volume.ts";
+import { readContent } from "../../../../shared/images/file-systems/ext/file-content.ts";
+import { readDirectory } from "../../../../shared/images/file-systems/ext/directory.ts";
+import { inodeFlags, nanoseconds, parseInode } from "../../../../shared/images/file-systems/ext/inode.ts";
 import { memoryDevice } from "../../../../shared/images/overlay-device.ts";
 
 const signal = new AbortController().signal;
@@ -194,5 +197,104 @@ describe("A block of a directory", () => {
       [entry(2049, 12, "far")],
     ];
     for (const entries of wrong) expect(() => read(...entries)).toThrow(/damaged at the directory/);
+  });
+});
+
+describe("A hostile map of a file", () => {
+  const blocks = 16;
+
+  /** Blocks of 64 KiB, of which `fill` writes some; an inode whose i_block and size it says. */
+  function hostile(
+    mode: number,
+    flags: number,
+    sizeBytes: number,
+    fill: (root: DataView, block: (number: number) => DataView) => void,
+  ): Parameters<typeof readContent> {
+    const superblock = {
+      ...parse((bytes) => {
+        bytes.writeUInt32LE(6, 0x18);
+        bytes.writeUInt32LE(0, 0x14);
+        bytes.writeUInt32LE(8192, 4);
+      }),
+      blocks,
+    };
+    const bytes = new Uint8Array(blocks * 65536);
+    const raw = new Uint8Array(256);
+    const inode = new DataView(raw.buffer);
+    inode.setUint16(0, mode, true);
+    inode.setUint32(4, sizeBytes % 2 ** 32, true);
+    inode.setUint32(0x6c, Math.floor(sizeBytes / 2 ** 32), true);
+    inode.setUint32(0x20, flags, true);
+    fill(new DataView(raw.buffer, 0x28, 60), (number) => new DataView(bytes.buffer, number * 65536, 65536));
+    const volume = plainVolume(superblock, memoryDevice(bytes));
+    return [volume, parseInode(superblock, 12, raw), { offset: 0, length: sizeBytes }, signal];
+  }
+
+  function fillAll(block: DataView, number: number): void {
+    for (let at = 0; at < block.byteLength; at += 4) block.setUint32(at, number, true);
+  }
+
+  test("that leads to the same empty indirect block again and again is refused, not walked for hours", async () => {
+    const args = hostile(0x8000, 0, 2 ** 47, (root, block) => {
+      root.setUint32(14 * 4, 3, true);
+      fillAll(block(3), 4);
+      fillAll(block(4), 5);
+    });
+    await expect(Array.fromAsync(readContent(...args))).rejects.toThrow(/more nodes than the file system has blocks/);
+  });
+
+  test("that leads to the same empty leaf of extents again and again is refused", async () => {
+    const header = (at: DataView, entries: number, depth: number): void => {
+      for (const [index, value] of [0xf30a, entries, entries || 1, depth].entries())
+        at.setUint16(index * 2, value, true);
+    };
+    const args = hostile(0x8000, inodeFlags.extents, 2 ** 40, (root, block) => {
+      header(root, 1, 2);
+      root.setUint32(16, 3, true);
+      header(block(3), 5000, 1);
+      for (let entry = 0; entry < 5000; entry++) {
+        block(3).setUint32(12 + entry * 12, entry, true);
+        block(3).setUint32(16 + entry * 12, 4, true);
+      }
+      header(block(4), 0, 0);
+    });
+    await expect(Array.fromAsync(readContent(...args))).rejects.toThrow(/more nodes than the file system has blocks/);
+  });
+
+  test("that has the same blocks of content a thousand times is refused once it has more than there are", async () => {
+    const args = hostile(0x8000, 0, 2 ** 30, (root, block) => {
+      root.setUint32(12 * 4, 3, true);
+      fillAll(block(3), 5);
+    });
+    let read = 0;
+    const reading = async (): Promise<void> => {
+      for await (const piece of readContent(...args)) if (piece.kind === "data") read += piece.length;
+    };
+    await expect(reading()).rejects.toThrow(/more blocks than there are/);
+    expect(read).toBeLessThanOrEqual(blocks * 65536);
+  });
+
+  test("of a directory with the same block twice is refused: its names would come twice", async () => {
+    const [volume, inode] = hostile(0x4000, 0, 2 * 65536, (root, block) => {
+      root.setUint32(0, 5, true);
+      root.setUint32(4, 5, true);
+      // One entry without an inode over the whole block.
+      block(5).setUint16(4, 65535, true);
+    });
+    await expect(Array.fromAsync(readDirectory(volume, inode, signal))).rejects.toThrow(/came before/);
+  });
+
+  test("can be given up while it is walked through the cache alone", async () => {
+    const args = hostile(0x8000, 0, 2 ** 47, (root, block) => {
+      root.setUint32(14 * 4, 3, true);
+      fillAll(block(3), 4);
+      fillAll(block(4), 5);
+    });
+    const [volume, inode, range] = args;
+    const endless = { ...volume, superblock: { ...volume.superblock, blocks: 2 ** 40 } };
+    const controller = new AbortController();
+    setImmediate(() => controller.abort());
+    const walk = Array.fromAsync(readContent(endless, inode, range, controller.signal));
+    await expect(walk).rejects.toMatchObject({ name: "AbortError" });
   });
 });

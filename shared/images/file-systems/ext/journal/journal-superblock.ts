@@ -15,7 +15,7 @@ const defaultFastBlocks = 256;
 /** JBD2_MIN_JOURNAL_BLOCKS: with fewer left there is no area of fast commits. */
 const leastLogBlocks = 1024;
 
-/** JBD2_FEATURE_INCOMPAT_*; the fourth, asynchronous commit (4), changes only what a torn end looks like. */
+/** JBD2_FEATURE_INCOMPAT_*. */
 const features = { revoke: 1, wide: 2, asyncCommit: 4, checksums2: 8, checksums3: 0x10, fastCommit: 0x20 } as const;
 const knownFeatures = 0x3f;
 
@@ -35,6 +35,8 @@ export interface JournalSuperblock {
   readonly wide: boolean;
   readonly checksums: JournalChecksums;
   readonly checksumSeed: number;
+  /** Commit blocks may have reached the disk before the blocks of their transactions (`journal_async_commit`). */
+  readonly asyncCommit: boolean;
   /** Blocks of the area of fast commits, from `end`; 0: they were never used. */
   readonly fastBlocks: number;
   /** The kernel had stopped writing to it because of an error (s_errno). */
@@ -73,6 +75,7 @@ export function parseJournalSuperblock(bytes: Uint8Array, blockBytes: number, bl
     wide: (incompatible & features.wide) !== 0,
     checksums,
     checksumSeed: crc32cRaw(0xffffffff, view.slice(0x30, 16)),
+    asyncCommit: (incompatible & features.asyncCommit) !== 0,
     fastBlocks: all - end,
     hasError: view.u32be(0x20) !== 0,
   };

@@ -4,7 +4,9 @@
  *
  * 1. A transaction counts once its commit block is read and right. What follows the last one is an interrupted commit, and is left out.
  * 2. A wrong sum before a commit block means one of two things: old blocks of an earlier round of the ring (the commit's time is before
- *    the last one's: the log ends there), or damage (the journal cannot be replayed: throws `image-corrupt`).
+ *    the last one's: the log ends there), or damage (the journal cannot be replayed: throws `image-corrupt`). Where commits are
+ *    asynchronous, a commit block whose own sum is wrong means a third: power failed before all of its transaction was written, and
+ *    the log ends before it.
  * 3. A revocation in a transaction takes back the block's content from it and all before it.
  * 4. Each content that is used has the sum that its tag says; else the journal cannot be replayed. (The kernel checks also contents that
  *    newer ones replace; they are not read here.)
@@ -115,7 +117,7 @@ async function readTransactions(
     } else if (header.kind === blockKinds.commit) {
       const seconds = commitSeconds(view);
       if (open.suspicious || !commitIsRight(journal, view, open.sum)) {
-        if (seconds < lastSeconds) return open.number;
+        if (seconds < lastSeconds || (journal.asyncCommit && !open.suspicious)) return open.number;
         throw imageCorrupt(view.where, `the checksums of transaction ${open.sequence} are wrong`);
       }
       lastSeconds = seconds;

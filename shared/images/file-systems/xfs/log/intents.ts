@@ -1,21 +1,24 @@
 /** What was announced in the log and not done by its end. The kernel does it when it mounts; this reader says so. */
+import { imageCorrupt } from "../../../image-errors.ts";
 import type { LogItem } from "./log-item.ts";
 import { intentKinds, regionOf } from "./log-item.ts";
 
-/** More are not told apart: they are only for the note. */
+/** Open at once. Each has space reserved in the log, tens of kilobytes (xfs_trans_resv.c): a log of 2 GiB, the longest, has room for fewer. */
 const maxIntents = 100_000;
 
 export class Intents {
   readonly #open = new Map<string, string>();
 
-  /** Whether the item was one of an intent. */
+  /** Whether the item was one of an intent. Throws `image-corrupt` for more of them than any log has room for. */
   note(item: LogItem): boolean {
     const kind = intentKinds.find(({ intent, done }) => intent === item.type || done === item.type);
     if (kind === undefined) return false;
     // All begin alike: type, size, four more bytes, and the id of the intent.
     const key = `${kind.intent}:${regionOf(item.regions, 0, "XFS log").big64le(8)}`;
     if (item.type === kind.done) this.#open.delete(key);
-    else if (this.#open.size < maxIntents) this.#open.set(key, kind.name);
+    else this.#open.set(key, kind.name);
+    if (this.#open.size > maxIntents)
+      throw imageCorrupt("XFS log", `it has more than ${maxIntents} unfinished intents`);
     return true;
   }
 

@@ -27,8 +27,12 @@ export async function findRange(log: LogArea, signal: AbortSignal): Promise<LogR
   if (head === undefined) return undefined;
   const last = await headerBefore(log, head, head, 1, signal);
   refuseForeign(log, last);
-  if (await isUnmount(log, last, head, signal)) return undefined;
+  if (await isUnmount(log, last, head, signal)) {
+    refuseOlder(log, { head, last });
+    return undefined;
+  }
   const trimmed = await trimHead(log, head, last, signal);
+  refuseOlder(log, trimmed);
   if (trimmed.head !== head && (await isUnmount(log, trimmed.last, trimmed.head, signal))) return undefined;
   const tail = await verifyTail(log, trimmed.head, trimmed.last, signal);
   return tail === trimmed.head ? undefined : { tail, head: trimmed.head };
@@ -49,6 +53,16 @@ function refuseForeign(log: LogArea, header: RecordHeader): void {
   // XLOG_FMT_LINUX_LE. Items are written in the order of bytes of the machine.
   if (header.format !== 1) throw imageCorrupt(where, "the log was written by a machine of another kind");
   if (!sameBytes(header.uuid, log.superblock.uuid)) throw imageCorrupt(where, "the log is of another file system");
+}
+
+/**
+ * Where metadata is newer than the log (it was zeroed, or put together from two times), replaying would pass over what it should
+ * replay. As the kernel, which refuses to mount it, this looks at the superblock (xfs_log_check_lsn).
+ */
+function refuseOlder(log: LogArea, { head, last }: Trimmed): void {
+  const cycle = last.block < head ? last.cycle : last.cycle + 1;
+  if (log.superblock.lsn <= BigInt(cycle) * 2n ** 32n + BigInt(head)) return;
+  throw imageCorrupt("XFS superblock", "it is newer than the log");
 }
 
 async function isUnmount(log: LogArea, last: RecordHeader, head: number, signal: AbortSignal): Promise<boolean> {
