@@ -85,7 +85,7 @@ export async function requestRestore(
   };
   const inserted = await context.catalog.runs.insert(run, signal);
   if (input.target.kind === "revert") {
-    const claim = await claimVm(context, vmId, runId, signal);
+    const claim = await claimVm(context, { vmId, runId, as: "revert" }, signal);
     if (claim.kind === "held") {
       if (inserted !== "exists") await context.catalog.runs.remove(runId, inserted, signal);
       throw runActive(run, claim.by);

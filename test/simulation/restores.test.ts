@@ -5,6 +5,7 @@ import { addMs, timestamp } from "../../shared/core/timestamp.ts";
 import { ulid } from "../../shared/core/ulid.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
 import { cancelRun } from "../../shared/operations/cancel-run.ts";
+import { unprotectVm } from "../../shared/operations/manage/unprotect-vm.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { requestRestore, type PointChoice, type RestoreRequest } from "../../shared/operations/request-restore.ts";
 import { breaches } from "../support/simulation/invariants.ts";
@@ -329,6 +330,56 @@ describe("A revert", () => {
     expect(await breaches(world)).not.toEqual([]);
     await world.reconcile({ sweep: "all" });
     expect(await breaches(world)).toEqual([]);
+  });
+
+  test("whose step takes hold after its end is found also when a backup or another revert has come since", async () => {
+    const world = await stopped();
+    const { run } = await ask(world, { target: inPlace });
+    await world.settle();
+    await ask(world, { target: inPlace, disks: [diskNamed("data")] });
+    await world.settle();
+    await world.backUp("Web.01");
+    for (const disk of run.disks) await world.reverter.hold(disk, run.runId, world.signal);
+    await world.reconcile({ sweep: "all" });
+    expect([...world.reverter.holders]).toEqual([]);
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("whose row is lost half-way does not hold the disks for ever, and its safety snapshots stay", async () => {
+    const world = await stopped();
+    const { run } = await ask(world, { target: inPlace });
+    for (let next = world.visible()[0]; next?.kind === "start-restore"; next = world.visible()[0]) {
+      await world.deliver(next);
+    }
+    expect([...world.reverter.holders]).toHaveLength(2);
+    await world.catalog.runs.remove(run.runId, undefined, world.signal);
+    await world.settle();
+    expect([...world.reverter.holders]).toEqual([]);
+    expect(world.reverter.kept()).toHaveLength(2);
+  });
+
+  test("is forgotten a day after its end: the VM's sweep asks for its disks no more", async () => {
+    const world = await stopped();
+    await ask(world, { target: inPlace });
+    await world.settle();
+    const calls = async () => {
+      const process = new Process();
+      await world.reconcile({ sweep: "all" }, process);
+      return process.calls.filter((call) => call.startsWith("reverter."));
+    };
+    expect(await calls()).not.toEqual([]);
+    world.clock.advance(25 * 60 * minuteMs);
+    await calls();
+    expect(await calls()).toEqual([]);
+  });
+
+  test("that left its VM's disks held lets them go where the VM is not to be protected any more", async () => {
+    const world = await stopped();
+    const { run } = await ask(world, { target: inPlace });
+    await world.settle();
+    for (const disk of run.disks) await world.reverter.hold(disk, run.runId, world.signal);
+    await unprotectVm(world.context(), { name: parseVmName("Web.01") }, world.signal);
+    expect([...world.reverter.holders]).toEqual([]);
   });
 
   test("counts what it wrote, page by page, and a second one finds nothing to write", async () => {

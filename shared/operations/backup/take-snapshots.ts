@@ -49,7 +49,7 @@ export async function takeSnapshots(
   const { vm, policy } = await readSettings(context, run, signal);
   const source = context.source(vm.source.kind);
   if (run.attempt > 1) await removeOlderAttempts(context, run, vm, signal);
-  const claim = await claimVm(context, run.vmId, run.runId, signal);
+  const claim = await claimVm(context, { vmId: run.vmId, runId: run.runId, as: "backup" }, signal);
   if (claim.kind === "held")
     return { kind: "obstacle", obstacle: { kind: "condition", condition: "another-run-active" } };
   const inspection = await source.inspect(vm, signal);

@@ -79,7 +79,7 @@ export async function prepareRevert(
 ): Promise<readonly SafetySnapshot[]> {
   const { runId, vmId } = run;
   const vm = await protectedVm(context, run, signal);
-  const claim = await claimVm(context, vmId, runId, signal);
+  const claim = await claimVm(context, { vmId, runId, as: "revert" }, signal);
   if (claim.kind === "held") {
     const message = `The run ${claim.by} is active for VM ${quote(vm.name)}: wait for it, or cancel it.`;
     throw new FarsideError("run-active", message, { details: { vm: vm.name, runId: claim.by } });

@@ -46,4 +46,5 @@ export const vmStateRow = record<VmState>({
   lastRunId: runId.exactOptional(),
   lastPointId: pointId.exactOptional(),
   lastPointAt: timestamp.exactOptional(),
+  reverts: z.array(runId).exactOptional(),
 });
