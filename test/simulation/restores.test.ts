@@ -107,6 +107,17 @@ describe("A restore", () => {
     expect(world.target.unfinished()).toEqual([]);
   });
 
+  test("into the vault's own container is refused, whatever is accepted", async () => {
+    const world = await twoPoints();
+    Object.assign(world.store, { location: targetUrl });
+    for (const target of [to(targetUrl), { ...to(targetUrl), overwrite: true } as const]) {
+      await expect(ask(world, { target })).rejects.toMatchObject({ code: "refused" });
+    }
+    await ask(world, { target: to(`${targetUrl}-2`) });
+    await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+
   test("whose target is taken after it was asked for fails, and leaves that target alone", async () => {
     const world = await twoPoints();
     const { run } = await ask(world);
