@@ -159,6 +159,46 @@ describe("A restore", () => {
   });
 });
 
+describe("A restore that may overwrite, whose first step comes back after its end", () => {
+  async function zombie(phase: "before" | "after") {
+    const world = await twoPoints();
+    for (const disk of ["os", "data"]) world.target.occupy(`${targetUrl}/${disk}.vhd`, mib);
+    const { run } = await ask(world, { target: { ...to(targetUrl), overwrite: true } });
+    const stall = new Stall(phase, "target.replace");
+    const process = new Process({ kind: "lives" }, stall);
+    const step = world.perform({ kind: "start-restore", runId: run.runId }, process).catch(String);
+    await stall.asleep;
+    await cancelRun(world.context(), run, world.signal);
+    await world.settle();
+    expect(await world.run(run.runId)).toMatchObject({ state: "cancelled", cleanUp: "done" });
+    return { world, run, process, step, stall };
+  }
+
+  test("replaces no further disk: it could die before it has put that back", async () => {
+    const { world, process, step, stall } = await zombie("after");
+    stall.wake();
+    await step;
+    expect(process.calls.filter((call) => call === "target.replace")).toHaveLength(1);
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("puts back what it has replaced, also where its next call fails", async () => {
+    const { world, process, step, stall, run } = await zombie("before");
+    const get = world.catalog.runs.get.bind(world.catalog.runs);
+    let failures = 1;
+    world.catalog.runs.get = async (...args) => {
+      if (failures-- > 0) throw new FarsideError("unavailable", "The service did not answer.");
+      return get(...args);
+    };
+    stall.wake();
+    expect(await step).toMatch(/did not answer/);
+    expect(process.calls.filter((call) => call === "target.replace")).toHaveLength(1);
+    // The queue delivers it again.
+    await world.perform({ kind: "start-restore", runId: run.runId });
+    expect(await breaches(world)).toEqual([]);
+  });
+});
+
 describe("A restore of disks of several restore points", () => {
   test("is refused, unless the mix is said to be meant; then each disk is of its own point", async () => {
     const world = await twoPoints();

@@ -12,6 +12,7 @@ import type { Context } from "../context.ts";
 import { releaseVm } from "../run/claim-vm.ts";
 import { recordEvent } from "../run/record-event.ts";
 import { leaveReverted, prepareRevert } from "./revert-disks.ts";
+import { isStillActive } from "../run/still-active.ts";
 
 type Ended = RestoreIn<"succeeded" | "failed" | "cancelled">;
 
@@ -20,19 +21,21 @@ export interface PreparedTargets {
   readonly safety?: readonly SafetySnapshot[];
 }
 
-/** Before the first byte is written. */
+/** Before the first byte is written. Undefined where the run has ended meanwhile: what was made ready is to be left then. */
 export async function prepareTargets(
   context: Context,
   run: RestoreIn<"queued" | "preparing">,
   sources: readonly ManifestDisk[],
   signal: AbortSignal,
-): Promise<PreparedTargets> {
+): Promise<PreparedTargets | undefined> {
   const { runId, target } = run;
   if (target.kind === "revert") {
-    return { disks: run.disks, safety: await prepareRevert(context, run, sources, signal) };
+    const safety = await prepareRevert(context, run, sources, signal);
+    return safety && { disks: run.disks, safety };
   }
   const disks: RestoreDisk[] = [];
   for (const disk of run.disks) {
+    if (!(await isStillActive(context, runId, signal))) return undefined;
     if (target.overwrite === true) {
       const kept = await context.target.replace(disk, runId, signal);
       disks.push(kept === undefined ? disk : { ...disk, kept });
