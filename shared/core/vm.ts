@@ -49,6 +49,8 @@ export interface VmState {
   readonly lastPointAt?: Timestamp;
   /** Reverts of which a step may still take hold of the VM's disks: the reconciler looks after them. */
   readonly reverts?: readonly RunId[];
+  /** Reverts that have begun to write. Of one that did not succeed, the disks are of two times. */
+  readonly halfReverts?: readonly RunId[];
 }
 
 /**

@@ -2,9 +2,11 @@ import { describe, expect, test } from "vitest";
 import { FarsideError } from "../../shared/core/errors.ts";
 import { parseDiskName, parsePointId, parseVmName } from "../../shared/core/ids.ts";
 import { addMs, timestamp } from "../../shared/core/timestamp.ts";
+import type { BackupRun, SnapshotSet } from "../../shared/core/run.ts";
 import { ulid } from "../../shared/core/ulid.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
 import { cancelRun } from "../../shared/operations/cancel-run.ts";
+import { protectVm } from "../../shared/operations/manage/protect-vm.ts";
 import { unprotectVm } from "../../shared/operations/manage/unprotect-vm.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { requestRestore, type PointChoice, type RestoreRequest } from "../../shared/operations/request-restore.ts";
@@ -431,6 +433,41 @@ describe("A revert", () => {
     for (const disk of run.disks) await world.reverter.hold(disk, run.runId, world.signal);
     await unprotectVm(world.context(), { name: parseVmName("Web.01") }, world.signal);
     expect([...world.reverter.holders]).toEqual([]);
+  });
+
+  test("that stopped half-way is told by every backup, until a revert of its disks or a person has put them right", async () => {
+    const world = await stopped();
+    const backUp = async () => (await world.backUp("Web.01")) as BackupRun & { readonly set: SnapshotSet };
+    const half = { achieved: "crash", note: expect.stringContaining("two times") };
+    const stopHalfWay = async (): Promise<void> => {
+      const { run } = await ask(world, { target: inPlace });
+      for (let next = world.visible()[0]; next?.kind === "start-restore"; next = world.visible()[0]) {
+        await world.deliver(next);
+      }
+      await cancelRun(world.context(), run, world.signal);
+      await world.settle();
+      expect(await world.run(run.runId)).toMatchObject({
+        state: "cancelled",
+        error: { message: expect.stringContaining(run.pointId) },
+      });
+    };
+    expect((await backUp()).set.consistency).toMatchObject({ achieved: "filesystem" });
+    await stopHalfWay();
+    expect((await backUp()).set.consistency).toMatchObject(half);
+    await ask(world, { target: inPlace, disks: [diskNamed("data")] });
+    await world.settle();
+    expect((await backUp()).set.consistency).toMatchObject(half);
+    await ask(world, { target: inPlace });
+    await world.settle();
+    expect((await backUp()).set.consistency).toMatchObject({ achieved: "filesystem" });
+
+    await stopHalfWay();
+    expect((await backUp()).set.consistency).toMatchObject(half);
+    const vm = (await world.catalog.vms.get(parseVmName("Web.01"), world.signal))?.value;
+    if (vm === undefined) throw new Error("The VM is gone.");
+    await protectVm(world.context(), vm, world.signal);
+    expect((await backUp()).set.consistency).toMatchObject({ achieved: "filesystem" });
+    expect(await breaches(world)).toEqual([]);
   });
 
   test("counts what it wrote, page by page, and a second one finds nothing to write", async () => {

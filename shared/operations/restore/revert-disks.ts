@@ -15,6 +15,7 @@ import type { ManifestDisk } from "../../core/vault/manifest.ts";
 import type { ProtectedVm, VmSource } from "../../core/vm.ts";
 import type { DiskReverter, HeldDisk } from "../../ports/disk-reverter.ts";
 import type { Context } from "../context.ts";
+import { noteRevert } from "./half-reverts.ts";
 import { claimVm } from "../run/claim-vm.ts";
 import { recordEvent } from "../run/record-event.ts";
 import { isStillActive } from "../run/still-active.ts";
@@ -91,6 +92,7 @@ export async function prepareRevert(
     if (!(await isStillActive(context, runId, signal))) return undefined;
     await reverter.hold(disk, runId, signal);
   }
+  await noteRevert(context, vmId, runId, signal);
   const safety: SafetySnapshot[] = [];
   for (const disk of disks) safety.push(await reverter.keep(disk, runId, signal));
   const message = `Safety snapshots: ${safety.map((one) => one.snapshot).join(", ")}.`;

@@ -9,6 +9,7 @@ import type { RestoreDisk, RestoreRun, SafetySnapshot } from "../../core/run.ts"
 import { epochMs } from "../../core/timestamp.ts";
 import type { ManifestDisk } from "../../core/vault/manifest.ts";
 import type { Context } from "../context.ts";
+import { settleReverts } from "./half-reverts.ts";
 import { releaseVm } from "../run/claim-vm.ts";
 import { recordEvent } from "../run/record-event.ts";
 import { leaveReverted, prepareRevert } from "./revert-disks.ts";
@@ -73,7 +74,10 @@ export async function cleanUpTargets(context: Context, run: Ended, signal: Abort
     }
   }
   if (left.length > 0) await tellOfLeft(context, run, left, signal);
-  if (run.target.kind === "revert") await releaseVm(context, run.vmId, run.runId, signal);
+  if (run.target.kind === "revert") {
+    await settleReverts(context, run, signal);
+    await releaseVm(context, run.vmId, run.runId, signal);
+  }
 }
 
 /** One event for all disks: a run has one of a name at one instant, and this is recorded again where the clean-up is repeated. */

@@ -110,7 +110,8 @@ async function isRunning(context: Context, runId: RunId, signal: AbortSignal): P
   return stored !== undefined && isActive(stored.value);
 }
 
-async function changeVmState(
+/** Of two changes at once, both are made: `decide` is asked again with the newer row, and says `undefined` where nothing is to change. */
+export async function changeVmState(
   context: Context,
   vmId: VmId,
   decide: (state: VmState) => VmState | undefined | Promise<VmState | undefined>,

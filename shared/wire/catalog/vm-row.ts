@@ -47,4 +47,5 @@ export const vmStateRow = record<VmState>({
   lastPointId: pointId.exactOptional(),
   lastPointAt: timestamp.exactOptional(),
   reverts: z.array(runId).exactOptional(),
+  halfReverts: z.array(runId).exactOptional(),
 });
