@@ -12,7 +12,7 @@ export type FreezeFacts =
   /** The guest was not asked. `stopped`: before and after the snapshots. */
   | {
       readonly kind: "none";
-      readonly reason: "not-wanted" | "no-guest" | "stopped" | "stopped-then-started" | "given-up";
+      readonly reason: "not-wanted" | "no-guest" | "stopped" | "stopped-then-started" | "given-up" | "half-reverted";
     }
   | {
       readonly kind: "frozen";
@@ -54,6 +54,11 @@ function withoutFreeze(reason: Extract<FreezeFacts, { kind: "none" }>["reason"])
       return { level: "filesystem", note: "The VM was stopped: its disks were at rest and nothing was frozen." };
     case "stopped-then-started":
       return { level: "crash", note: "The VM was started while its snapshots were taken." };
+    case "half-reverted":
+      return {
+        level: "crash",
+        note: "A revert of these disks did not come to its end before: they may be of two times, a state in which the VM never was.",
+      };
     case "given-up":
       return { level: "crash", note: "The guest could not be frozen in several tries." };
     default:

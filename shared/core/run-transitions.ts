@@ -195,7 +195,7 @@ export function endRun(run: ActiveRun, state: "failed" | "cancelled", error: Err
 function withWayBack(run: ActiveRestore, error: ErrorRecord): ErrorRecord {
   if (run.safety === undefined) return error;
   const disks = run.disks.map((disk) => disk.name).join(", ");
-  const message = `${error.message} The disks ${disks} may be half way between two times: do not start the VM. To go on, revert again: what is equal already is passed over. To go back, use the safety snapshots that "farside run show ${run.runId}" lists.`;
+  const message = `${error.message} The disks ${disks} may be half way between two times: do not start the VM. To go on, revert again to the same restore point (${run.pointId}): what is equal already is passed over. To go back, use the safety snapshots that "farside run show ${run.runId}" lists.`;
   return { ...error, message };
 }
 

@@ -41,12 +41,16 @@ export interface ProtectedVm {
 /** What changes with every run; a row of its own, so that it never races with a change of the VM's settings. */
 export interface VmState {
   readonly vmId: VmId;
-  /** The backup run that owns the VM now. One at a time. */
+  /** The run that owns the VM now, a backup or a revert. One at a time. */
   readonly activeRunId?: RunId;
   readonly lastRunId?: RunId;
   readonly lastPointId?: PointId;
   /** The snapshot instant of the newest restore point: its age is held against the RPO. */
   readonly lastPointAt?: Timestamp;
+  /** Reverts of which a step may still take hold of the VM's disks: the reconciler looks after them. */
+  readonly reverts?: readonly RunId[];
+  /** Reverts that have begun to write. Of one that did not succeed, the disks are of two times. */
+  readonly halfReverts?: readonly RunId[];
 }
 
 /**

@@ -50,7 +50,7 @@ export async function requestBackup(
   const runId = (await idempotentRun(context, request, fresh, signal))?.runId ?? fresh;
   const run = await newRun(context, vm, runId, signal);
   const inserted = await context.catalog.runs.insert(run, signal);
-  const claim = await claimVm(context, vm.vmId, runId, signal);
+  const claim = await claimVm(context, { vmId: vm.vmId, runId, as: "backup" }, signal);
   if (claim.kind === "held") {
     if (inserted !== "exists") await context.catalog.runs.remove(runId, inserted, signal);
     throw runActive(vm, claim.by);
@@ -65,7 +65,7 @@ export async function requestBackup(
 /** The first request may have died before its message. */
 async function repeat(context: Context, run: BackupRun, signal: AbortSignal): Promise<BackupRequested> {
   if (run.state === "queued" && run.attempt === 0) {
-    await claimVm(context, run.vmId, run.runId, signal);
+    await claimVm(context, { vmId: run.vmId, runId: run.runId, as: "backup" }, signal);
     await context.tasks.send({ kind: "start-backup", runId: run.runId }, 0, signal);
   }
   return { kind: "repeated", run };

@@ -85,7 +85,7 @@ export async function requestRestore(
   };
   const inserted = await context.catalog.runs.insert(run, signal);
   if (input.target.kind === "revert") {
-    const claim = await claimVm(context, vmId, runId, signal);
+    const claim = await claimVm(context, { vmId, runId, as: "revert" }, signal);
     if (claim.kind === "held") {
       if (inserted !== "exists") await context.catalog.runs.remove(runId, inserted, signal);
       throw runActive(run, claim.by);
@@ -127,18 +127,30 @@ async function targetDisks(
     return facts.map((disk, number) => ({ ...disk, url: stand[number]?.url ?? "" }));
   }
   const disks = facts.map((disk) => ({ ...disk, url: context.target.locate(target.url, disk.name) }));
-  if (target.overwrite !== true) await refuseTaken(context, disks, runId, signal);
+  await refuseVault(context, disks, signal);
+  await refuseTaken(context, disks, runId, target.overwrite === true, signal);
   return disks;
 }
 
+/** What is kept there may be under rules (immutability, lifetimes) that are right for backups and for nothing else. */
+async function refuseVault(context: Context, disks: readonly RestoreDisk[], signal: AbortSignal): Promise<void> {
+  const { location } = (await context.vault(signal)).store;
+  const inside = disks.find(({ url }) => url.startsWith(`${location.replace(/\/+$/, "")}/`));
+  if (inside === undefined) return;
+  const message = `${inside.url} is in the vault's own container: give another one.`;
+  throw new FarsideError("refused", message, { details: { url: inside.url } });
+}
+
+/** Looked at also where it may be overwritten: that it cannot be reached at all, or not hold the disk, is told at once. */
 async function refuseTaken(
   context: Context,
   disks: readonly RestoreDisk[],
   runId: RestoreRun["runId"],
+  mayOverwrite: boolean,
   signal: AbortSignal,
 ): Promise<void> {
   for (const disk of disks) {
-    if (!(await context.target.isTaken(disk, runId, signal))) continue;
+    if (!(await context.target.isTaken(disk, runId, signal)) || mayOverwrite) continue;
     const message = `The target ${disk.url} exists already: remove it, give another container, or say that it is to be overwritten (--overwrite).`;
     throw new FarsideError("target-exists", message, { details: { url: disk.url } });
   }

@@ -9,6 +9,7 @@ import { FarsideError } from "../core/errors.ts";
 import { runEvents } from "../core/run-events.ts";
 import { restoreSpans, revertSpans } from "../core/restore-plan.ts";
 import type { RestoreIn } from "../core/run-transitions.ts";
+import type { Run } from "../core/run.ts";
 import { copyRestore, isActive, prepareRestore } from "../core/run-transitions.ts";
 import type { Manifest, ManifestDisk } from "../core/vault/manifest.ts";
 import type { RestorePlan } from "../wire/work/work-blob.ts";
@@ -38,9 +39,22 @@ export async function startRestore(
     await sendFirst(context, run.runId, run.progress.windows, signal);
     return { kind: "late", reason: "its first windows are sent again" };
   }
-  if (run === undefined || !isPreparing(run)) return { kind: "late", reason: `the run is ${run?.state ?? "unknown"}` };
+  if (run === undefined || !isPreparing(run)) {
+    if (run !== undefined) await leaveIfEnded(context, run, signal);
+    return { kind: "late", reason: `the run is ${run?.state ?? "unknown"}` };
+  }
   if (run.cancelRequestedAt !== undefined) return endRun(context, runId, cancelledByRequest, isPreparing, signal);
-  return endingOnFinalErrors(context, runId, isPreparing, signal, () => prepare(context, run, signal));
+  const outcome = await endingOnFinalErrors(context, runId, isPreparing, signal, () => prepare(context, run, signal));
+  if (outcome.kind === "late") await leaveIfEnded(context, run, signal);
+  return outcome;
+}
+
+/** Ended and cleaned up meanwhile: what this delivery, or one that failed, made after that clean-up, nobody else would take away. */
+async function leaveIfEnded(context: Context, before: Run, signal: AbortSignal): Promise<void> {
+  const now = (await context.catalog.runs.get(before.runId, signal))?.value;
+  if (now !== undefined && isActive(now)) return;
+  const run = now ?? before;
+  if (run.kind === "restore") await leaveTargets(context, run, signal);
 }
 
 async function prepare(context: Context, run: Preparing, signal: AbortSignal): Promise<StepOutcome> {
@@ -56,6 +70,7 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
   const vault = await context.vault(signal);
   const sources = await readSources(vault, run, signal);
   const prepared = await prepareTargets(context, run, sources, signal);
+  if (prepared === undefined) return { kind: "late", reason: "the run has ended" };
   const plan = await planWindows(context, vault, run, sources, signal);
   await createWork(vault, runId, "restorePlan", restorePlanPath, plan, signal);
   const windows = plan.windows.length;
@@ -71,10 +86,6 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
   if (changed.kind === "refused") {
     if (changed.run !== undefined && isPreparing(changed.run)) {
       return endRun(context, runId, cancelledByRequest, isPreparing, signal);
-    }
-    // Ended and cleaned up meanwhile: what was made after that clean-up, nobody else would take away.
-    if (changed.run === undefined || !isActive(changed.run)) {
-      await leaveTargets(context, changed.run?.kind === "restore" ? changed.run : run, signal);
     }
     return { kind: "late", reason: "another delivery was faster" };
   }

@@ -47,5 +47,19 @@ describe("The catalog in Table storage", () => {
     await table.deleteEntity("all", "damaged");
   });
 
+  test.each([
+    { nextPartitionKey: 5 },
+    { nextPartitionKey: { a: 1 }, nextRowKey: "a" },
+    { nextPartitionKey: "all", nextRowKey: ["a"] },
+    { nextPartitionKey: null },
+    { nextRowKey: "a" },
+    [],
+    7,
+  ])("refuses a forged continuation: %j", async (token) => {
+    const continuation = Buffer.from(JSON.stringify(token)).toString("base64");
+    const listed = new TableCatalog(region.connection).policies.list({ limit: 1, continuation }, signal);
+    await expect(listed).rejects.toMatchObject({ code: "bad-input" });
+  });
+
   catalogConformance(async () => Promise.resolve(new TableCatalog(region.connection)));
 });

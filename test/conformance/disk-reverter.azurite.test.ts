@@ -1,9 +1,12 @@
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { promisify } from "node:util";
 import { BlobServiceClient } from "@azure/storage-blob";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PageBlobReverter } from "../../shared/adapters/azure/page-blob-reverter.ts";
 import { PageBlobSource } from "../../shared/adapters/azure/page-blob-source.ts";
 import { StorageAccounts } from "../../shared/adapters/azure/storage-accounts.ts";
+import { parseDiskName } from "../../shared/core/ids.ts";
 import { makePageBlobVm } from "../support/page-blob-vm.ts";
 import { sampleRunId } from "../support/sample-rows.ts";
 import { startTestAzurite, type TestAzurite } from "../support/test-azurite.ts";
@@ -67,5 +70,37 @@ describe("Page blobs, written in place", () => {
     const from = container.getPageBlobClient(blob.name).withSnapshot(kept.reference["snapshot"] ?? "");
     await (await blob.beginCopyFromURL(from.url)).pollUntilDone();
     expect((await blob.downloadToBuffer()).equals(Buffer.alloc(sizeBytes, 7))).toBe(true);
+  });
+
+  test("whose lease a person breaks are not written to any more, let go without complaint, and free", async () => {
+    const { blob, disk } = await sevens();
+    const run = sampleRunId(1);
+    await reverter.hold(disk, run, signal);
+    await blob.getBlobLeaseClient(randomUUID()).breakLease(0);
+    const write = reverter.write(disk, run, 0, Buffer.alloc(512, 1), signal);
+    await expect(write).rejects.toMatchObject({ code: "refused" });
+    await expect(reverter.clear(disk, run, 0, 512, signal)).rejects.toMatchObject({ code: "refused" });
+    expect(await reverter.isInUse(disk, sampleRunId(2), signal)).toBe(false);
+    await reverter.letGo(disk, run, signal);
+    await reverter.hold(disk, sampleRunId(2), signal);
+    await reverter.letGo(disk, run, signal);
+    expect(await reverter.isInUse(disk, run, signal)).toBe(true);
+    expect((await blob.downloadToBuffer()).equals(Buffer.alloc(sizeBytes, 7))).toBe(true);
+  });
+
+  test("have a way back that a shell takes as it is meant, whatever container and blob are called", async () => {
+    const accounts = await StorageAccounts.open([region.connectionString]);
+    const container = BlobServiceClient.fromConnectionString(region.connectionString).getContainerClient("$root");
+    await container.createIfNotExists();
+    const blob = container.getPageBlobClient("it's $HOME.vhd");
+    await blob.create(sizeBytes);
+    const place = { account: blob.accountName, container: "$root", blob: blob.name };
+    const disk = { name: parseDiskName("os"), url: accounts.urlOf(place), sizeBytes };
+    const kept = await reverter.keep(disk, sampleRunId(1), signal);
+    const { stdout } = await promisify(execFile)("sh", ["-c", `az() { printf '%s\\n' "$@"; }; ${kept.wayBack}`]);
+    const words = stdout.split("\n");
+    expect(words[words.indexOf("--destination-container") + 1]).toBe("$root");
+    expect(words[words.indexOf("--destination-blob") + 1]).toBe(blob.name);
+    expect(words[words.indexOf("--source-uri") + 1]).toBe(kept.snapshot);
   });
 });

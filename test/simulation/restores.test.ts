@@ -2,9 +2,12 @@ import { describe, expect, test } from "vitest";
 import { FarsideError } from "../../shared/core/errors.ts";
 import { parseDiskName, parsePointId, parseVmName } from "../../shared/core/ids.ts";
 import { addMs, timestamp } from "../../shared/core/timestamp.ts";
+import type { BackupRun, SnapshotSet } from "../../shared/core/run.ts";
 import { ulid } from "../../shared/core/ulid.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
 import { cancelRun } from "../../shared/operations/cancel-run.ts";
+import { protectVm } from "../../shared/operations/manage/protect-vm.ts";
+import { unprotectVm } from "../../shared/operations/manage/unprotect-vm.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { requestRestore, type PointChoice, type RestoreRequest } from "../../shared/operations/request-restore.ts";
 import { breaches } from "../support/simulation/invariants.ts";
@@ -106,6 +109,17 @@ describe("A restore", () => {
     expect(world.target.unfinished()).toEqual([]);
   });
 
+  test("into the vault's own container is refused, whatever is accepted", async () => {
+    const world = await twoPoints();
+    Object.assign(world.store, { location: targetUrl });
+    for (const target of [to(targetUrl), { ...to(targetUrl), overwrite: true } as const]) {
+      await expect(ask(world, { target })).rejects.toMatchObject({ code: "refused" });
+    }
+    await ask(world, { target: to(`${targetUrl}-2`) });
+    await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+
   test("whose target is taken after it was asked for fails, and leaves that target alone", async () => {
     const world = await twoPoints();
     const { run } = await ask(world);
@@ -143,6 +157,46 @@ describe("A restore", () => {
     }
     expect(outcomes).toContainEqual({ kind: "continued" });
     await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+});
+
+describe("A restore that may overwrite, whose first step comes back after its end", () => {
+  async function zombie(phase: "before" | "after") {
+    const world = await twoPoints();
+    for (const disk of ["os", "data"]) world.target.occupy(`${targetUrl}/${disk}.vhd`, mib);
+    const { run } = await ask(world, { target: { ...to(targetUrl), overwrite: true } });
+    const stall = new Stall(phase, "target.replace");
+    const process = new Process({ kind: "lives" }, stall);
+    const step = world.perform({ kind: "start-restore", runId: run.runId }, process).catch(String);
+    await stall.asleep;
+    await cancelRun(world.context(), run, world.signal);
+    await world.settle();
+    expect(await world.run(run.runId)).toMatchObject({ state: "cancelled", cleanUp: "done" });
+    return { world, run, process, step, stall };
+  }
+
+  test("replaces no further disk: it could die before it has put that back", async () => {
+    const { world, process, step, stall } = await zombie("after");
+    stall.wake();
+    await step;
+    expect(process.calls.filter((call) => call === "target.replace")).toHaveLength(1);
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("puts back what it has replaced, also where its next call fails", async () => {
+    const { world, process, step, stall, run } = await zombie("before");
+    const get = world.catalog.runs.get.bind(world.catalog.runs);
+    let failures = 1;
+    world.catalog.runs.get = async (...args) => {
+      if (failures-- > 0) throw new FarsideError("unavailable", "The service did not answer.");
+      return get(...args);
+    };
+    stall.wake();
+    expect(await step).toMatch(/did not answer/);
+    expect(process.calls.filter((call) => call === "target.replace")).toHaveLength(1);
+    // The queue delivers it again.
+    await world.perform({ kind: "start-restore", runId: run.runId });
     expect(await breaches(world)).toEqual([]);
   });
 });
@@ -328,6 +382,91 @@ describe("A revert", () => {
     await world.reverter.hold(disk, run.runId, world.signal);
     expect(await breaches(world)).not.toEqual([]);
     await world.reconcile({ sweep: "all" });
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("whose step takes hold after its end is found also when a backup or another revert has come since", async () => {
+    const world = await stopped();
+    const { run } = await ask(world, { target: inPlace });
+    await world.settle();
+    await ask(world, { target: inPlace, disks: [diskNamed("data")] });
+    await world.settle();
+    await world.backUp("Web.01");
+    for (const disk of run.disks) await world.reverter.hold(disk, run.runId, world.signal);
+    await world.reconcile({ sweep: "all" });
+    expect([...world.reverter.holders]).toEqual([]);
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("whose row is lost half-way does not hold the disks for ever, and its safety snapshots stay", async () => {
+    const world = await stopped();
+    const { run } = await ask(world, { target: inPlace });
+    for (let next = world.visible()[0]; next?.kind === "start-restore"; next = world.visible()[0]) {
+      await world.deliver(next);
+    }
+    expect([...world.reverter.holders]).toHaveLength(2);
+    await world.catalog.runs.remove(run.runId, undefined, world.signal);
+    await world.settle();
+    expect([...world.reverter.holders]).toEqual([]);
+    expect(world.reverter.kept()).toHaveLength(2);
+  });
+
+  test("is forgotten a day after its end: the VM's sweep asks for its disks no more", async () => {
+    const world = await stopped();
+    await ask(world, { target: inPlace });
+    await world.settle();
+    const calls = async () => {
+      const process = new Process();
+      await world.reconcile({ sweep: "all" }, process);
+      return process.calls.filter((call) => call.startsWith("reverter."));
+    };
+    expect(await calls()).not.toEqual([]);
+    world.clock.advance(25 * 60 * minuteMs);
+    await calls();
+    expect(await calls()).toEqual([]);
+  });
+
+  test("that left its VM's disks held lets them go where the VM is not to be protected any more", async () => {
+    const world = await stopped();
+    const { run } = await ask(world, { target: inPlace });
+    await world.settle();
+    for (const disk of run.disks) await world.reverter.hold(disk, run.runId, world.signal);
+    await unprotectVm(world.context(), { name: parseVmName("Web.01") }, world.signal);
+    expect([...world.reverter.holders]).toEqual([]);
+  });
+
+  test("that stopped half-way is told by every backup, until a revert of its disks or a person has put them right", async () => {
+    const world = await stopped();
+    const backUp = async () => (await world.backUp("Web.01")) as BackupRun & { readonly set: SnapshotSet };
+    const half = { achieved: "crash", note: expect.stringContaining("two times") };
+    const stopHalfWay = async (): Promise<void> => {
+      const { run } = await ask(world, { target: inPlace });
+      for (let next = world.visible()[0]; next?.kind === "start-restore"; next = world.visible()[0]) {
+        await world.deliver(next);
+      }
+      await cancelRun(world.context(), run, world.signal);
+      await world.settle();
+      expect(await world.run(run.runId)).toMatchObject({
+        state: "cancelled",
+        error: { message: expect.stringContaining(run.pointId) },
+      });
+    };
+    expect((await backUp()).set.consistency).toMatchObject({ achieved: "filesystem" });
+    await stopHalfWay();
+    expect((await backUp()).set.consistency).toMatchObject(half);
+    await ask(world, { target: inPlace, disks: [diskNamed("data")] });
+    await world.settle();
+    expect((await backUp()).set.consistency).toMatchObject(half);
+    await ask(world, { target: inPlace });
+    await world.settle();
+    expect((await backUp()).set.consistency).toMatchObject({ achieved: "filesystem" });
+
+    await stopHalfWay();
+    expect((await backUp()).set.consistency).toMatchObject(half);
+    const vm = (await world.catalog.vms.get(parseVmName("Web.01"), world.signal))?.value;
+    if (vm === undefined) throw new Error("The VM is gone.");
+    await protectVm(world.context(), vm, world.signal);
+    expect((await backUp()).set.consistency).toMatchObject({ achieved: "filesystem" });
     expect(await breaches(world)).toEqual([]);
   });
 

@@ -9,7 +9,8 @@ export interface PageBlobFacts {
   /** With the footer, where there is one. */
   readonly blobBytes: number;
   readonly createdAt: string;
-  readonly isBeingCopied: boolean;
+  /** By a copy on the server, or by a restore that has not come to its end: what it holds now is no disk's content. */
+  readonly isBeingMade: boolean;
   /** available, leased, expired, breaking or broken. */
   readonly leaseState: string | undefined;
   readonly metadata: Readonly<Record<string, string>>;
@@ -31,7 +32,7 @@ export async function pageBlobFacts(client: PageBlobClient, what: string, signal
   return {
     blobBytes,
     createdAt: properties.createdOn?.toISOString() ?? "",
-    isBeingCopied: properties.copyStatus === "pending",
+    isBeingMade: properties.copyStatus === "pending" || properties.metadata?.["farsidestate"] === "restoring",
     leaseState: properties.leaseState,
     metadata: properties.metadata ?? {},
   };

@@ -157,7 +157,7 @@ export class PageBlobReverter implements DiskReverter {
     const account = isAzure
       ? `--account-name ${place.account} --auth-mode login`
       : `--blob-endpoint ${origin}/${place.account}`;
-    const destination = `--destination-container ${place.container} --destination-blob ${shellQuoted(place.blob)}`;
+    const destination = `--destination-container ${inShell(place.container)} --destination-blob ${shellQuoted(place.blob)}`;
     return {
       disk: disk.name,
       snapshot: url,
@@ -172,6 +172,8 @@ export class PageBlobReverter implements DiskReverter {
   }
 }
 
+/** A container may be called `$root`. */
+const inShell = (text: string): string => (/^[a-z0-9-]+$/.test(text) ? text : shellQuoted(text));
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** A GUID, as leases want it. */

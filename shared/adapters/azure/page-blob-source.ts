@@ -57,7 +57,7 @@ export class PageBlobSource implements DiskSource {
     );
     return {
       powerState: vm.source.powerState ?? "unknown",
-      conditions: found.some(({ facts }) => facts.isBeingCopied) ? ["provisioning"] : [],
+      conditions: found.some(({ facts }) => facts.isBeingMade) ? ["provisioning"] : [],
       disks: found.map(({ disk, place, facts, sizeBytes }) => ({
         name: disk.name,
         ...(disk.lun === undefined ? {} : { lun: disk.lun }),

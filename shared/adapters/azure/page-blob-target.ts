@@ -27,6 +27,9 @@ import { buildRecord, parseRecord } from "./unfinished-record.ts";
 /** The most that one Put Page may hold. */
 const longestWriteBytes = 4 * 1024 * 1024;
 
+/** "The maximum size for a page blob is 8 TiB" (Storage services REST API, "Put Blob"). */
+const largestBlobBytes = 8 * 1024 ** 4;
+
 /** How often something may come in between while what stands there is replaced. */
 const replaceTries = 3;
 
@@ -55,11 +58,13 @@ export class PageBlobTarget implements RunTarget, ResumableTarget {
   }
 
   async isTaken(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<boolean> {
+    checkFits(disk);
     const standing = await this.#look(disk, signal);
     return standing !== undefined && !isOwnUnfinished(standing, disk, runId);
   }
 
   async prepare(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
+    checkFits(disk);
     const { client, place } = this.#open(disk);
     const create = async (): Promise<"created" | "exists" | "no-container"> =>
       this.#call("create", disk, signal, async (abortSignal) => {
@@ -93,6 +98,7 @@ export class PageBlobTarget implements RunTarget, ResumableTarget {
   }
 
   async replace(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<string | undefined> {
+    checkFits(disk);
     const { client } = this.#open(disk);
     for (let tries = 1; tries <= replaceTries; tries++) {
       const standing = await this.#look(disk, signal);
@@ -357,6 +363,15 @@ function inUse(disk: TargetDisk, code: "refused" | "in-use"): FarsideError {
 
 /** Whole sectors, and the footer. */
 const blobBytesOf = (disk: TargetDisk): number => Math.ceil(disk.sizeBytes / 512) * 512 + vhdFooterBytes;
+
+function checkFits(disk: TargetDisk): void {
+  if (blobBytesOf(disk) <= largestBlobBytes) return;
+  throw new FarsideError(
+    "not-supported",
+    `The disk ${disk.name} has ${disk.sizeBytes} bytes, which with the footer of a VHD is more than a page blob holds (${largestBlobBytes}): restore it to a file (--to-file), or into the VM's own disk (--revert).`,
+    { details: { disk: disk.name, sizeBytes: disk.sizeBytes } },
+  );
+}
 
 /** From 1 up to 2^48, of the run alone. */
 function sequenceOf(runId: RunId): number {

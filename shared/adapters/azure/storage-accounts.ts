@@ -131,10 +131,13 @@ export class StorageAccounts {
     }
   }
 
-  /** An account that no setting names, opened when it is first met; undefined for what is none, or without an identity. */
+  /**
+   * An account that no setting names, opened when it is first met; undefined for what is none, or without an identity. One whose name is
+   * configured with another address (another cloud's, a private one) is known by that one only: a name must mean one account.
+   */
   #other(hostname: string): Account | undefined {
     const name = hostname.endsWith(publicSuffix) ? hostname.slice(0, -publicSuffix.length) : "";
-    if (!/^[a-z0-9]{3,24}$/.test(name)) return undefined;
+    if (!/^[a-z0-9]{3,24}$/.test(name) || this.#accounts.some((known) => known.name === name)) return undefined;
     const account = this.#byIdentity?.(`https://${hostname}`);
     if (account !== undefined) this.#accounts.push(account);
     return account;

@@ -13,6 +13,7 @@ import type { Catalog, Collection, ListOptions, Page, Stored } from "../../ports
 import { collections } from "../../wire/catalog/collections.ts";
 import { checkLimit, decodeRow, encodeRow, type CollectionDefinition } from "../../wire/catalog/row.ts";
 import { isAnswer, storageCall } from "./storage-call.ts";
+import { storageFault } from "./storage-errors.ts";
 import { tableClient, type StorageConnection } from "./storage-connection.ts";
 
 const absent = ["ResourceNotFound", "EntityNotFound", "TableNotFound"];
@@ -103,6 +104,8 @@ class TableCollection<Key, T, Where> implements Collection<Key, T, Where> {
           return first;
         }
       } catch (error) {
+        // It looked like one, and the service does not know it.
+        if (continuation !== undefined && storageFault(error)?.status === 400) throw notAContinuation();
         if (!isAnswer(error, ...absent)) throw error;
       }
       return undefined;
@@ -200,13 +203,20 @@ function literal(value: unknown): string {
   return typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : String(value);
 }
 
-/** The SDK's token is base64 of JSON with the next partition and row. */
+/** The SDK's token is base64 of JSON with the next partition and row, both of them texts. */
 function checkContinuation(text: string): void {
   try {
     const token: unknown = JSON.parse(Buffer.from(text, "base64").toString("utf8"));
-    if (typeof token === "object" && token !== null && "nextPartitionKey" in token) return;
+    if (typeof token === "object" && token !== null && "nextPartitionKey" in token) {
+      const { nextPartitionKey, nextRowKey = "" } = token as { nextPartitionKey: unknown; nextRowKey?: unknown };
+      if (typeof nextPartitionKey === "string" && typeof nextRowKey === "string") return;
+    }
   } catch {
     // Not JSON: said below.
   }
-  throw new FarsideError("bad-input", "The continuation is not one that a list gave.");
+  throw notAContinuation();
+}
+
+function notAContinuation(): FarsideError {
+  return new FarsideError("bad-input", "The continuation is not one that a list gave.");
 }

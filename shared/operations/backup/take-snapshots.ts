@@ -25,6 +25,7 @@ import type { ProtectedVm } from "../../core/vm.ts";
 import type { DiskSource, OwnSnapshot, VmInspection } from "../../ports/disk-source.ts";
 import { capturedDocument } from "../../wire/vault/captured.ts";
 import type { Context } from "../context.ts";
+import { halfRevertOf } from "../restore/half-reverts.ts";
 import { changeRun } from "../run/change-run.ts";
 import { claimVm } from "../run/claim-vm.ts";
 import { recordEvent } from "../run/record-event.ts";
@@ -49,7 +50,7 @@ export async function takeSnapshots(
   const { vm, policy } = await readSettings(context, run, signal);
   const source = context.source(vm.source.kind);
   if (run.attempt > 1) await removeOlderAttempts(context, run, vm, signal);
-  const claim = await claimVm(context, run.vmId, run.runId, signal);
+  const claim = await claimVm(context, { vmId: run.vmId, runId: run.runId, as: "backup" }, signal);
   if (claim.kind === "held")
     return { kind: "obstacle", obstacle: { kind: "condition", condition: "another-run-active" } };
   const inspection = await source.inspect(vm, signal);
@@ -61,7 +62,7 @@ export async function takeSnapshots(
       `The VM ${quote(vm.name)} has no disks to back up: protect it again with its disks.`,
     );
   }
-  const plan = planFreeze(run, vm, inspection.powerState);
+  const plan = await planned(context, run, vm, inspection, signal);
   if (plan.kind === "none") checkLeast(run, plan);
 
   const vault = await context.vault(signal);
@@ -101,6 +102,19 @@ export async function takeSnapshots(
     ...(parent === undefined ? {} : { parentPointId: parent.pointId }),
   };
   return recordSet(context, run, set, frozen.notThawed, signal);
+}
+
+/** A guest that answers runs, on disks that somebody has put right; what lies still may be left half way by a revert. */
+async function planned(
+  context: Context,
+  run: BackupIn<"snapshotting">,
+  vm: ProtectedVm,
+  { powerState }: VmInspection,
+  signal: AbortSignal,
+): Promise<FreezePlan> {
+  const plan = planFreeze(run, vm, powerState);
+  if (plan.kind === "freeze" || (await halfRevertOf(context, run.vmId, signal)) === undefined) return plan;
+  return { kind: "none", reason: "half-reverted" };
 }
 
 /** Throws `not-found` where the VM or its policy is gone: then the run has nothing to go by. */

@@ -6,6 +6,7 @@ import type { PageBlobDisk, ProtectedVm } from "../../core/vm.ts";
 import { vmIdOf } from "../../core/vm.ts";
 import type { DiskRole } from "../../core/vault/manifest.ts";
 import type { Context } from "../context.ts";
+import { forgetHalfReverts } from "../restore/half-reverts.ts";
 import { getPolicy } from "./get-policy.ts";
 
 export interface ProtectVmInput {
@@ -72,6 +73,7 @@ export async function protectVm(context: Context, input: ProtectVmInput, signal:
       { details: { vm: input.name } },
     );
   }
+  if (existing !== undefined) await forgetHalfReverts(context, vm.vmId, signal);
   context.log.log("info", "vm-protected", { vm: vm.name, vmId: vm.vmId, policy: vm.policy });
   return { kind: existing === undefined ? "created" : "replaced", vm };
 }

@@ -6,13 +6,12 @@
  */
 import { hasCode } from "../../core/errors.ts";
 import type { PointId } from "../../core/ids.ts";
-import { isActive } from "../../core/run-transitions.ts";
 import { restorePointOf } from "../../core/restore-point.ts";
 import type { ProtectedVm } from "../../core/vm.ts";
 import type { Context } from "../context.ts";
 import { listAll } from "../list-all.ts";
 import type { ReconcileCounts } from "./counts.ts";
-import { leaveReverted } from "../restore/revert-disks.ts";
+import { letGoOfReverts } from "../restore/let-go-of-reverts.ts";
 import { activeRunOf, noteRestorePoint, releaseVm } from "../run/claim-vm.ts";
 import { removeOrphanSnapshots } from "../run/remove-snapshots.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
@@ -44,8 +43,8 @@ export async function sweepVm(
       counts.rowsRebuilt++;
   }
   await releaseDeadClaim(context, vm, signal);
-  await letGoOfLastRevert(context, vm, signal);
   counts.orphansRemoved += await removeOrphanSnapshots(context, vm, signal);
+  await letGoOfReverts(context, vm, signal);
 }
 
 /** Whether it counts, has not expired, and may have a row. Seals what its writer could not. */
@@ -85,17 +84,6 @@ async function rebuildRow(
   } catch (error) {
     if (!hasCode(error, "vault-corrupt")) throw error;
   }
-}
-
-/**
- * A step of a revert that came back after the run's end, took hold of the disks and died: nobody could start the VM any more. Only the last
- * run's is looked for: one that came after it would have been refused.
- */
-async function letGoOfLastRevert(context: Context, vm: ProtectedVm, signal: AbortSignal): Promise<void> {
-  const runId = (await context.catalog.vmStates.get(vm.vmId, signal))?.value.lastRunId;
-  const run = runId === undefined ? undefined : (await context.catalog.runs.get(runId, signal))?.value;
-  if (run?.kind !== "restore" || run.target.kind !== "revert" || isActive(run) || run.cleanUp === "pending") return;
-  for (const disk of run.disks) await leaveReverted(context, run, disk, signal);
 }
 
 async function releaseDeadClaim(context: Context, vm: ProtectedVm, signal: AbortSignal): Promise<void> {

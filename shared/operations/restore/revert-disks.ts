@@ -15,8 +15,10 @@ import type { ManifestDisk } from "../../core/vault/manifest.ts";
 import type { ProtectedVm, VmSource } from "../../core/vm.ts";
 import type { DiskReverter, HeldDisk } from "../../ports/disk-reverter.ts";
 import type { Context } from "../context.ts";
+import { noteRevert } from "./half-reverts.ts";
 import { claimVm } from "../run/claim-vm.ts";
 import { recordEvent } from "../run/record-event.ts";
+import { isStillActive } from "../run/still-active.ts";
 
 /** The disks as they stand now, in the order of `sources`. Throws `refused` where they are not what the point was taken of, or in use. */
 export async function disksToRevert(
@@ -70,23 +72,27 @@ export async function protectedVm(
   );
 }
 
-/** May be called again, after a death anywhere in it. */
+/** May be called again, after a death anywhere in it. Undefined where the run has ended meanwhile. */
 export async function prepareRevert(
   context: Context,
   run: RestoreIn<"queued" | "preparing">,
   sources: readonly ManifestDisk[],
   signal: AbortSignal,
-): Promise<readonly SafetySnapshot[]> {
+): Promise<readonly SafetySnapshot[] | undefined> {
   const { runId, vmId } = run;
   const vm = await protectedVm(context, run, signal);
-  const claim = await claimVm(context, vmId, runId, signal);
+  const claim = await claimVm(context, { vmId, runId, as: "revert" }, signal);
   if (claim.kind === "held") {
     const message = `The run ${claim.by} is active for VM ${quote(vm.name)}: wait for it, or cancel it.`;
     throw new FarsideError("run-active", message, { details: { vm: vm.name, runId: claim.by } });
   }
   const disks = await disksToRevert(context, vm, runId, sources, signal);
   const reverter = reverterOf(context, vm.source.kind);
-  for (const disk of disks) await reverter.hold(disk, runId, signal);
+  for (const disk of disks) {
+    if (!(await isStillActive(context, runId, signal))) return undefined;
+    await reverter.hold(disk, runId, signal);
+  }
+  await noteRevert(context, vmId, runId, signal);
   const safety: SafetySnapshot[] = [];
   for (const disk of disks) safety.push(await reverter.keep(disk, runId, signal));
   const message = `Safety snapshots: ${safety.map((one) => one.snapshot).join(", ")}.`;

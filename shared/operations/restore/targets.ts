@@ -9,9 +9,11 @@ import type { RestoreDisk, RestoreRun, SafetySnapshot } from "../../core/run.ts"
 import { epochMs } from "../../core/timestamp.ts";
 import type { ManifestDisk } from "../../core/vault/manifest.ts";
 import type { Context } from "../context.ts";
+import { settleReverts } from "./half-reverts.ts";
 import { releaseVm } from "../run/claim-vm.ts";
 import { recordEvent } from "../run/record-event.ts";
 import { leaveReverted, prepareRevert } from "./revert-disks.ts";
+import { isStillActive } from "../run/still-active.ts";
 
 type Ended = RestoreIn<"succeeded" | "failed" | "cancelled">;
 
@@ -20,19 +22,21 @@ export interface PreparedTargets {
   readonly safety?: readonly SafetySnapshot[];
 }
 
-/** Before the first byte is written. */
+/** Before the first byte is written. Undefined where the run has ended meanwhile: what was made ready is to be left then. */
 export async function prepareTargets(
   context: Context,
   run: RestoreIn<"queued" | "preparing">,
   sources: readonly ManifestDisk[],
   signal: AbortSignal,
-): Promise<PreparedTargets> {
+): Promise<PreparedTargets | undefined> {
   const { runId, target } = run;
   if (target.kind === "revert") {
-    return { disks: run.disks, safety: await prepareRevert(context, run, sources, signal) };
+    const safety = await prepareRevert(context, run, sources, signal);
+    return safety && { disks: run.disks, safety };
   }
   const disks: RestoreDisk[] = [];
   for (const disk of run.disks) {
+    if (!(await isStillActive(context, runId, signal))) return undefined;
     if (target.overwrite === true) {
       const kept = await context.target.replace(disk, runId, signal);
       disks.push(kept === undefined ? disk : { ...disk, kept });
@@ -70,7 +74,10 @@ export async function cleanUpTargets(context: Context, run: Ended, signal: Abort
     }
   }
   if (left.length > 0) await tellOfLeft(context, run, left, signal);
-  if (run.target.kind === "revert") await releaseVm(context, run.vmId, run.runId, signal);
+  if (run.target.kind === "revert") {
+    await settleReverts(context, run, signal);
+    await releaseVm(context, run.vmId, run.runId, signal);
+  }
 }
 
 /** One event for all disks: a run has one of a name at one instant, and this is recorded again where the clean-up is repeated. */

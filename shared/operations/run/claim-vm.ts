@@ -1,5 +1,5 @@
 /**
- * One backup run at a time owns a VM: `vmStates.activeRunId`, changed by ETag.
+ * One run at a time, a backup or a revert, owns a VM: `vmStates.activeRunId`, changed by ETag.
  *
  * A claim whose run has ended, or never came to be, is taken over: nobody waits for the dead.
  */
@@ -14,15 +14,22 @@ export type VmClaim = { readonly kind: "claimed" } | { readonly kind: "held"; re
 
 const maxRounds = 10;
 
-export async function claimVm(context: Context, vmId: VmId, runId: RunId, signal: AbortSignal): Promise<VmClaim> {
+/** A revert is noted as one: from its claim on it may take hold of the disks, also after its end where it comes back late. */
+export async function claimVm(
+  context: Context,
+  claim: { readonly vmId: VmId; readonly runId: RunId; readonly as: "backup" | "revert" },
+  signal: AbortSignal,
+): Promise<VmClaim> {
+  const { vmId, runId } = claim;
   const holder = { current: undefined as RunId | undefined };
   await changeVmState(
     context,
     vmId,
-    async (state) => {
+    async (found) => {
+      const state = claim.as === "revert" ? withRevert(found, runId) : found;
       const active = state.activeRunId;
       holder.current = undefined;
-      if (active === runId) return undefined;
+      if (active === runId) return state === found ? undefined : state;
       if (active !== undefined && (await isRunning(context, active, signal))) {
         holder.current = active;
         return undefined;
@@ -32,6 +39,30 @@ export async function claimVm(context: Context, vmId: VmId, runId: RunId, signal
     signal,
   );
   return holder.current === undefined ? { kind: "claimed" } : { kind: "held", by: holder.current };
+}
+
+function withRevert(state: VmState, runId: RunId): VmState {
+  const { reverts = [] } = state;
+  return reverts.includes(runId) ? state : { ...state, reverts: [...reverts, runId] };
+}
+
+/** No step of these reverts can come back any more. */
+export async function forgetReverts(
+  context: Context,
+  vmId: VmId,
+  over: ReadonlySet<RunId>,
+  signal: AbortSignal,
+): Promise<void> {
+  await changeVmState(
+    context,
+    vmId,
+    ({ reverts = [], ...rest }) => {
+      const left = reverts.filter((runId) => !over.has(runId));
+      if (left.length === reverts.length) return undefined;
+      return left.length === 0 ? rest : { ...rest, reverts: left };
+    },
+    signal,
+  );
 }
 
 /** The run that owns the VM now, if it still runs. */
@@ -79,7 +110,8 @@ async function isRunning(context: Context, runId: RunId, signal: AbortSignal): P
   return stored !== undefined && isActive(stored.value);
 }
 
-async function changeVmState(
+/** Of two changes at once, both are made: `decide` is asked again with the newer row, and says `undefined` where nothing is to change. */
+export async function changeVmState(
   context: Context,
   vmId: VmId,
   decide: (state: VmState) => VmState | undefined | Promise<VmState | undefined>,

@@ -46,4 +46,6 @@ export const vmStateRow = record<VmState>({
   lastRunId: runId.exactOptional(),
   lastPointId: pointId.exactOptional(),
   lastPointAt: timestamp.exactOptional(),
+  reverts: z.array(runId).exactOptional(),
+  halfReverts: z.array(runId).exactOptional(),
 });

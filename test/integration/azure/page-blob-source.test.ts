@@ -42,6 +42,18 @@ const allOf = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
 };
 const pause = () => new Promise((resolve) => setTimeout(resolve, 1100));
 
+describe("A page blob that a restore is writing", () => {
+  test("makes its VM not safe to back up, until it is finished: it is no disk yet", async () => {
+    const { made, vm } = await make();
+    const conditions = async () => (await source.inspect(vm, signal)).conditions;
+    expect(await conditions()).toEqual([]);
+    await made.disks[0]?.create(mib, { metadata: { farsiderun: runId, farsidestate: "restoring" } });
+    expect(await conditions()).toEqual(["provisioning"]);
+    await made.disks[0]?.setMetadata({ farsiderun: runId, farsidestate: "complete" });
+    expect(await conditions()).toEqual([]);
+  });
+});
+
 describe("The identity of a page blob", () => {
   test("stays when it is written, resized or given metadata", async () => {
     const { made, vm } = await make();

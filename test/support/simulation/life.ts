@@ -3,7 +3,7 @@
  * once. `live` ends with all faults over and all runs ended.
  */
 import { FarsideError } from "../../../shared/core/errors.ts";
-import { parseVmName } from "../../../shared/core/ids.ts";
+import { parseDiskName, parseVmName } from "../../../shared/core/ids.ts";
 import type { RestoreTarget } from "../../../shared/core/run.ts";
 import { isActive } from "../../../shared/core/run-transitions.ts";
 import { cancelRun } from "../../../shared/operations/cancel-run.ts";
@@ -49,10 +49,11 @@ export async function beginLife(seed: number): Promise<World> {
 export async function live(world: World, steps: number): Promise<LifeReport> {
   const { random } = world;
   const report = { deaths: 0, errors: 0, duplicates: 0 };
+  const access: Access = { denied: undefined };
   for (let step = 0; step < steps; step++) {
     const works: (() => Promise<unknown>)[] = [];
     const interleaver = new Interleaver(random);
-    const newProcess = () => troubledProcess(random, interleaver, report);
+    const newProcess = () => troubledProcess(random, interleaver, access, report);
     for (let i = random.below(4); i > 0; i--) {
       const visible = world.visible();
       const anything = random.fraction() < 0.05 ? world.queue.pending() : visible;
@@ -88,6 +89,17 @@ export async function live(world: World, steps: number): Promise<LifeReport> {
       const request = { vm, point: { kind: "latest" }, target } as const;
       works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
     }
+    if (random.fraction() < 0.1) {
+      // Of any VM, whole or a part: it is refused while the guest answers.
+      const disks = random.fraction() < 0.5 ? {} : { disks: [{ name: parseDiskName(random.pick(["os", "data"])) }] };
+      const request = {
+        vm: random.pick(vms),
+        point: { kind: "latest" },
+        target: { kind: "revert" },
+        ...disks,
+      } as const;
+      works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
+    }
     if (random.fraction() < 0.04) {
       const active = (await world.runs()).filter(isActive);
       const run = active[random.below(active.length)];
@@ -104,20 +116,37 @@ export async function live(world: World, steps: number): Promise<LifeReport> {
       }
     }
     happen(world);
+    loseAccess(random, access);
   }
   await endTrouble(world);
   return report;
+}
+
+/** A port whose every call is refused for good, as by a role that was taken away. It comes back: what is left by then must go. */
+interface Access {
+  denied: "target." | "reverter." | "source." | "store." | undefined;
+}
+
+function loseAccess(random: SeededRandom, access: Access): void {
+  const chance = random.fraction();
+  if (access.denied !== undefined) {
+    if (chance < 0.4) access.denied = undefined;
+  } else if (chance < 0.05) access.denied = random.pick(["target.", "reverter.", "source.", "store."] as const);
 }
 
 /** A process that may die, and whose services may fail, now and then. */
 function troubledProcess(
   random: SeededRandom,
   interleaver: Interleaver,
+  access: Access,
   report: { deaths: number; errors: number },
 ): Process {
   const also: Gate = {
     before: async (call) => {
       await interleaver.before();
+      if (access.denied !== undefined && call.startsWith(access.denied)) {
+        throw new FarsideError("forbidden", `The service refused ${call}.`);
+      }
       if (random.fraction() < 0.004) fail(call);
     },
     after: async (call) => {

@@ -30,6 +30,17 @@ describe("An account that no setting names", () => {
     );
   });
 
+  test("is not taken for one of the same name that is configured with another address", async () => {
+    const elsewhere = byKey.replace("core.windows.net", "core.chinacloudapi.cn");
+    const accounts = await StorageAccounts.open([elsewhere], "by-identity");
+    expect(() => accounts.place("https://known.blob.core.windows.net/disks/os.vhd")).toThrow(
+      expect.objectContaining({
+        code: "bad-input",
+        message: expect.stringContaining("known.blob.core.chinacloudapi.cn"),
+      }),
+    );
+  });
+
   test.each([
     "http://other.blob.core.windows.net/restored",
     "https://other.blob.core.windows.net:8443/restored",
@@ -37,11 +48,37 @@ describe("An account that no setting names", () => {
     "https://a.b.blob.core.windows.net/restored",
     "https://blob.core.windows.net/restored",
     "https://127.0.0.1/other/restored",
+    "https://[::1]/other/restored",
+    "https://other.blob.core.windows.net@example.com/restored",
+    "https://other.blob.core.windows.net./restored",
+    "https://other-secondary.blob.core.windows.net/restored",
+    "https://other.blob.core.windows.net%2eexample.com/restored",
   ])("is no other host: %s is sent no credential", async (url) => {
     const accounts = await StorageAccounts.open([byKey], "by-identity");
     expect(() => accounts.container(url)).toThrow(expect.objectContaining({ code: "bad-input" }));
   });
 });
+
+test.each([
+  "HTTPS://OTHER.BLOB.CORE.WINDOWS.NET/restored//",
+  "https://user:secret@other.blob.core.windows.net:443/restored",
+  "https://other.blob.core.windows.net/a/../restored",
+  "https://other.blob.core.windows.net\\restored",
+  "https://other.blob.core.windows.net/%72estored",
+])("A container's URL has one form, however it was written: %s", async (url) => {
+  const accounts = await StorageAccounts.open([byKey], "by-identity");
+  expect(accounts.container(url).url).toBe("https://other.blob.core.windows.net/restored");
+});
+
+test.each(["Restored", "a%2Fb", "a--b", "$root", "..", "", "a/b", "re%00stored", "%ff"])(
+  "The name %j is no container's",
+  async (name) => {
+    const accounts = await StorageAccounts.open([byKey], "by-identity");
+    expect(() => accounts.container(`https://other.blob.core.windows.net/${name}`)).toThrow(
+      expect.objectContaining({ code: "bad-input" }),
+    );
+  },
+);
 
 test("A URL with a SAS is refused without repeating it", async () => {
   const accounts = await StorageAccounts.open([byKey], "by-identity");
