@@ -261,6 +261,28 @@ describe("An idempotency key", () => {
   });
 });
 
+describe("Many requests at once with one key", () => {
+  test.each([to(targetUrl), { ...to(targetUrl), overwrite: true }, { kind: "revert" }] as const)(
+    "are one run: %j",
+    async (target) => {
+      const world = await twoPoints();
+      world.source.powerState = "stopped";
+      world.guest("Web.01").behaviour = "dead";
+      const asked = await Promise.all(
+        Array.from({ length: 8 }, async () => ask(world, { target, idempotencyKey: "one" })),
+      );
+      expect(new Set(asked.map(({ run }) => run.runId)).size).toBe(1);
+      await world.settle();
+      // One that was late by all the run's life.
+      await ask(world, { target, idempotencyKey: "one" });
+      await world.settle();
+      const restores = (await world.runs()).filter(({ kind }) => kind === "restore");
+      expect(restores).toMatchObject([{ runId: asked[0]?.run.runId, state: "succeeded" }]);
+      expect(await breaches(world)).toEqual([]);
+    },
+  );
+});
+
 describe("A restore that comes to no end", () => {
   test("fails after its days, and leaves nothing", async () => {
     const world = await twoPoints();
