@@ -325,12 +325,22 @@ describe("A revert", () => {
     world.source.powerState = "unknown";
     world.guest("Web.01").behaviour = "well";
     await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
-    world.guest("Web.01").behaviour = "dead";
+    const guest = world.guest("Web.01");
+    guest.behaviour = "dead";
+    const state = guest.state.bind(guest);
+    const answers = (status: number) => async () => {
+      throw new FarsideError("guest-failed", `It answered ${status}.`, { details: { status } });
+    };
+    guest.state = answers(500);
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
+    // A gateway in front of it, which is not the guest.
+    guest.state = answers(502);
     const url = diskUrl("Web.01", "data");
     world.reverter.holders.set(url, "machine");
     await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
     world.reverter.holders.delete(url);
     await ask(world, { target: inPlace });
+    guest.state = state;
     await world.settle();
     expect(await breaches(world)).toEqual([]);
   });
