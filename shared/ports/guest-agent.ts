@@ -3,7 +3,7 @@
  *
  * 1. Freezing carries its own time limit: the guest thaws by itself after `ttlSeconds`, whatever happens to the caller.
  * 2. `token` is the attempt's id. A guest that knows tokens thaws only for the token that froze it.
- * 3. A guest that does not answer throws `guest-failed`.
+ * 3. A guest that does not answer throws `guest-failed`. Where it did answer, though not as agreed, `details.status` is the HTTP status.
  */
 import type { ConsistencyLevel } from "../core/consistency.ts";
 

@@ -261,6 +261,28 @@ describe("An idempotency key", () => {
   });
 });
 
+describe("Many requests at once with one key", () => {
+  test.each([to(targetUrl), { ...to(targetUrl), overwrite: true }, { kind: "revert" }] as const)(
+    "are one run: %j",
+    async (target) => {
+      const world = await twoPoints();
+      world.source.powerState = "stopped";
+      world.guest("Web.01").behaviour = "dead";
+      const asked = await Promise.all(
+        Array.from({ length: 8 }, async () => ask(world, { target, idempotencyKey: "one" })),
+      );
+      expect(new Set(asked.map(({ run }) => run.runId)).size).toBe(1);
+      await world.settle();
+      // One that was late by all the run's life.
+      await ask(world, { target, idempotencyKey: "one" });
+      await world.settle();
+      const restores = (await world.runs()).filter(({ kind }) => kind === "restore");
+      expect(restores).toMatchObject([{ runId: asked[0]?.run.runId, state: "succeeded" }]);
+      expect(await breaches(world)).toEqual([]);
+    },
+  );
+});
+
 describe("A restore that comes to no end", () => {
   test("fails after its days, and leaves nothing", async () => {
     const world = await twoPoints();
@@ -303,12 +325,22 @@ describe("A revert", () => {
     world.source.powerState = "unknown";
     world.guest("Web.01").behaviour = "well";
     await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
-    world.guest("Web.01").behaviour = "dead";
+    const guest = world.guest("Web.01");
+    guest.behaviour = "dead";
+    const state = guest.state.bind(guest);
+    const answers = (status: number) => async () => {
+      throw new FarsideError("guest-failed", `It answered ${status}.`, { details: { status } });
+    };
+    guest.state = answers(500);
+    await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
+    // A gateway in front of it, which is not the guest.
+    guest.state = answers(502);
     const url = diskUrl("Web.01", "data");
     world.reverter.holders.set(url, "machine");
     await expect(ask(world, { target: inPlace })).rejects.toMatchObject({ code: "refused" });
     world.reverter.holders.delete(url);
     await ask(world, { target: inPlace });
+    guest.state = state;
     await world.settle();
     expect(await breaches(world)).toEqual([]);
   });

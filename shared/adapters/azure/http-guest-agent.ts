@@ -78,10 +78,10 @@ async function ask<T>(
     url.password = "";
   }
   // Neither path nor query nor user: they may hold a secret.
-  const failed = (why: string, cause?: unknown): FarsideError =>
+  const failed = (why: string, cause?: unknown, status?: number): FarsideError =>
     new FarsideError("guest-failed", `The guest at ${url.host} did not ${doing[verb]}: ${why}.`, {
       ...(cause === undefined ? {} : { cause }),
-      details: { host: url.host, verb },
+      details: { host: url.host, verb, ...(status === undefined ? {} : { status }) },
     });
   const limit = AbortSignal.timeout(limitMs);
   let text: string;
@@ -100,10 +100,14 @@ async function ask<T>(
     signal.throwIfAborted();
     throw failed(limit.aborted ? `no answer within ${limitMs / 1000} s` : networkReason(error), error);
   }
-  if (status !== 200) throw failed(`it answered ${status}`);
+  if (status !== 200) throw failed(`it answered ${status}`, undefined, status);
   const parsed = answer.safeParse(parseJson(text));
   if (!parsed.success)
-    throw failed(`its answer is not what was agreed (${parsed.error.issues[0]?.path.join(".") || "body"})`);
+    throw failed(
+      `its answer is not what was agreed (${parsed.error.issues[0]?.path.join(".") || "body"})`,
+      undefined,
+      status,
+    );
   return parsed.data;
 }
 

@@ -339,7 +339,9 @@ function isOwnUnfinished(standing: Standing, disk: TargetDisk, runId: RunId): bo
 function refuseReplacing(standing: Standing, disk: TargetDisk, runId: RunId): void {
   if (standing.runId === runId || standing.state === "restoring") {
     const whose =
-      standing.runId === runId ? "this restore itself has finished it" : `restore ${standing.runId} is at it`;
+      standing.runId === runId
+        ? "this restore itself has finished it"
+        : `restore ${standing.runId} is at it, or has left it unfinished: then remove it`;
     throw new FarsideError("target-exists", `${disk.url} is not replaced: ${whose}.`, { details: { url: disk.url } });
   }
   if (standing.isLeased) throw inUse(disk, "refused");

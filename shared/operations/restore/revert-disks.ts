@@ -124,6 +124,10 @@ export function reverterOf(context: Context, kind: VmSource["kind"]): DiskRevert
   );
 }
 
+/** What a gateway says in the place of a guest that is not there (RFC 9110, 15.6). */
+const gatewayStatuses: readonly unknown[] = [502, 503, 504];
+
+/** Also where it answers in trouble, or not as agreed: something runs there. */
 async function guestAnswers(context: Context, vm: ProtectedVm, signal: AbortSignal): Promise<boolean> {
   const { guestUrl } = vm.source;
   if (guestUrl === undefined) return false;
@@ -131,8 +135,9 @@ async function guestAnswers(context: Context, vm: ProtectedVm, signal: AbortSign
     await context.guest.state(guestUrl, signal);
     return true;
   } catch (error) {
-    if (hasCode(error, "guest-failed")) return false;
-    throw error;
+    if (!hasCode(error, "guest-failed")) throw error;
+    const { status } = error.details;
+    return status !== undefined && !gatewayStatuses.includes(status);
   }
 }
 

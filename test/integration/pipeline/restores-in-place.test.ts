@@ -236,6 +236,34 @@ describe("A restore that may overwrite", () => {
     expect((await blobAt(target, "data.vhd").downloadToBuffer()).equals(stood)).toBe(true);
   });
 
+  test("into the VM's own container replaces its disks; a backup waits meanwhile, and the next one is full and right", async () => {
+    const container = disks.os.containerName;
+    const own = service.getContainerClient(container).getPageBlobClient("os.vhd");
+    await (await own.beginCopyFromURL(disks.os.url)).pollUntilDone();
+    const name = `own-${randomUUID().slice(0, 8)}`;
+    const disk = { name: "os", url: `${proxy.url}/restoresource/${container}/os.vhd` };
+    vm = await pipeline.protect({ name, disks: [disk] });
+    expect(await pipeline.backup(vm)).toMatchObject({ state: "succeeded" });
+    await own.uploadPages(randomBytes(4096), 0, 4096);
+    // Its identity is its creation's second.
+    await new Promise((resolve) => void setTimeout(resolve, 1100));
+    const protectedVm = (await pipeline.context.catalog.vms.get(vm, never))?.value;
+    if (protectedVm === undefined) throw new Error("The VM is gone.");
+    const conditions = async () => (await pipeline.context.source("page-blob").inspect(protectedVm, never)).conditions;
+    const finish = pipeline.context.target.finish.bind(pipeline.context.target);
+    let meanwhile: readonly string[] = [];
+    pipeline.context.target.finish = async (...args) => {
+      meanwhile = await conditions();
+      return finish(...args);
+    };
+    const url = `${proxy.url}/restoresource/${container}`;
+    expect(await restore({ kind: "container", url, overwrite: true })).toMatchObject({ state: "succeeded" });
+    expect(meanwhile).toEqual(["provisioning"]);
+    expect(await conditions()).toEqual([]);
+    expect(await pipeline.backup(vm)).toMatchObject({ state: "succeeded", disks: [{ mode: "full", newChunks: 0 }] });
+    expect((await own.downloadToBuffer(0, osBytes)).equals(images.os)).toBe(true);
+  });
+
   test("leaves a leased blob alone, and says why", async () => {
     const target = await occupied();
     await blobAt(target, "data.vhd").getBlobLeaseClient().acquireLease(-1);

@@ -1,6 +1,7 @@
 /**
  * Crash-point sweep: does one piece of work once per port call, kills the process before and then after that call, lets the rest of the
- * system carry on, and asks what must hold. With `fails`, only that one call fails, and the process handles it as it can.
+ * system carry on, and asks what must hold. With `fails`, only that one call fails, and the process handles it as it can. With `refused`, it
+ * fails for good: the run may end in any way, and must leave nothing.
  */
 import { FarsideError } from "../../../shared/core/errors.ts";
 import { Death, Process } from "./process.ts";
@@ -37,7 +38,10 @@ export function strikes(calls: readonly string[]): number {
   return calls.flatMap(phasesOf).length;
 }
 
-export async function crashSweep(scenario: Scenario, kind: "dies" | "fails" = "dies"): Promise<SweepReport> {
+export async function crashSweep(
+  scenario: Scenario,
+  kind: "dies" | "fails" | "refused" = "dies",
+): Promise<SweepReport> {
   const undisturbed = new Process();
   await scenario.act(await scenario.prepare(), undisturbed);
   const found: string[] = [];
@@ -51,7 +55,7 @@ export async function crashSweep(scenario: Scenario, kind: "dies" | "fails" = "d
         await scenario.act(world, process);
       } catch (error) {
         // A caller over HTTP is told, and may ask again: `expect` does.
-        if (!(error instanceof Death) && !(kind === "fails" && error instanceof FarsideError))
+        if (!(error instanceof Death) && !(kind !== "dies" && error instanceof FarsideError))
           found.push(`${where}: ${String(error)}`);
       }
       if (process.struck) struck++;
@@ -59,7 +63,7 @@ export async function crashSweep(scenario: Scenario, kind: "dies" | "fails" = "d
       try {
         await world.settle();
         found.push(...(await breaches(world)).map((breach) => `${where}: ${breach}`));
-        await scenario.expect(world);
+        if (kind !== "refused") await scenario.expect(world);
       } catch (error) {
         found.push(`${where}: ${String(error)}`);
       }

@@ -15,6 +15,8 @@ export type Fate =
   | { readonly kind: "dies"; readonly phase: "before" | "after"; readonly call: number }
   /** That one call fails, before or after it had its effect, as services do; the process lives on. */
   | { readonly kind: "fails"; readonly phase: "before" | "after"; readonly call: number }
+  /** That one call is refused, as by a role that was taken away: no repetition mends it, and the run gives up. */
+  | { readonly kind: "refused"; readonly phase: "before" | "after"; readonly call: number }
   | { readonly kind: "lives" };
 
 export class Process implements Gate {
@@ -52,6 +54,7 @@ export class Process implements Gate {
     // Calls at once end out of order: the first end at or after the place is the one.
     if (phase === "before" ? number !== fate.call : number < fate.call) return;
     this.struck = true;
+    if (fate.kind === "refused") throw new FarsideError("forbidden", `The service refused ${call}.`);
     if (fate.kind === "fails") throw new FarsideError("unavailable", `The service did not answer ${call}.`);
     this.dead = true;
     throw new Death(call);
