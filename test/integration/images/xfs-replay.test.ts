@@ -14,8 +14,8 @@ import { XfsFileSystem } from "../../../shared/images/file-systems/xfs/xfs-file-
 import type { BlockDevice } from "../../../shared/ports/block-device.ts";
 import type { FileSystemState } from "../../../shared/ports/file-system.ts";
 import { openFileDevice } from "../../support/images/file-device.ts";
-import type { TreeView } from "../../support/images/kernel-view.ts";
-import { differences, kernelView, readerView } from "../../support/images/kernel-view.ts";
+import type { TreeView } from "../../support/images/tree-view.ts";
+import { differences, kernelView, readerView } from "../../support/images/tree-view.ts";
 import { copyImage, makeImage, withCrash, withMounted } from "../../support/images/mounted-image.ts";
 import { crashWriters, runPython } from "../../support/images/xfs-writers.ts";
 import { haveTools, tool } from "../../support/tools.ts";

@@ -8,8 +8,8 @@ import { openFileSystem } from "../../../shared/images/file-systems/open-file-sy
 import { openXfs, probeXfs } from "../../../shared/images/file-systems/xfs/open-xfs.ts";
 import type { FileSystem } from "../../../shared/ports/file-system.ts";
 import { openFileDevice } from "../../support/images/file-device.ts";
-import type { TreeView } from "../../support/images/kernel-view.ts";
-import { differences, kernelView, readerView } from "../../support/images/kernel-view.ts";
+import type { TreeView } from "../../support/images/tree-view.ts";
+import { differences, kernelView, readerView } from "../../support/images/tree-view.ts";
 import { makeImage, withMounted } from "../../support/images/mounted-image.ts";
 import { everyKind, runPython } from "../../support/images/xfs-writers.ts";
 import { haveTools, tool } from "../../support/tools.ts";
