@@ -1,7 +1,6 @@
 /** Trees written by the kernel, compared node by node with what the kernel shows of them. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,7 +9,7 @@ import { probeExt } from "../../../shared/images/file-systems/ext/probe-ext.ts";
 import type { FileSystem } from "../../../shared/ports/file-system.ts";
 import { differences, kernelView, readerView } from "../../support/images/tree-view.ts";
 import { openFileDevice } from "../../support/images/file-device.ts";
-import { makeImage, withMounted } from "../../support/images/mounted-image.ts";
+import { imageFolder, makeImage, withMounted } from "../../support/images/mounted-image.ts";
 import { haveTools, tool } from "../../support/tools.ts";
 
 const run = promisify(execFile);
@@ -77,7 +76,7 @@ const mayRun = haveTools("root", "mkfs.ext4", "mkfs.ext3", "mkfs.ext2", "python3
 describe.runIf(mayRun)("A file system made by mkfs and filled by the kernel", () => {
   let work = "";
   beforeAll(async () => {
-    work = await mkdtemp(join(tmpdir(), "farside-ext-"));
+    work = await imageFolder("ext");
   });
   afterAll(async () => {
     await rm(work, { recursive: true });
