@@ -87,7 +87,10 @@ export interface FileSystem {
   readonly facts: FileSystemFacts;
   readonly root: NodeId;
   stat(node: NodeId, signal: AbortSignal): Promise<FileStat>;
-  /** In the order of the disk, each name once. Throws `bad-input` for what is no directory. */
+  /**
+   * In the order of the disk, each name once; only a damaged directory may say one twice, since to find out would take memory for all of
+   * its names. Throws `bad-input` for what is no directory.
+   */
   list(directory: NodeId, signal: AbortSignal): AsyncIterable<DirectoryEntry>;
   /** By the file system's own rules (NTFS and FAT: letter case does not count). */
   lookup(directory: NodeId, name: string, signal: AbortSignal): Promise<DirectoryEntry | undefined>;

@@ -1,13 +1,12 @@
 /** Each kind of metadata with a checksum: one changed bit is noticed, and named. */
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openExt } from "../../../shared/images/file-systems/ext/open-ext.ts";
 import { memoryDevice } from "../../../shared/images/overlay-device.ts";
-import { makeImage, withMounted } from "../../support/images/mounted-image.ts";
+import { imageFolder, makeImage, withMounted } from "../../support/images/mounted-image.ts";
 import { haveTools, tool } from "../../support/tools.ts";
 
 const run = promisify(execFile);
@@ -22,7 +21,7 @@ describe.runIf(mayRun)("A changed bit in metadata", () => {
   let image = "";
   let sound: Buffer = Buffer.alloc(0);
   beforeAll(async () => {
-    work = await mkdtemp(join(tmpdir(), "farside-ext-checksums-"));
+    work = await imageFolder("ext-checksums");
     image = join(work, "image");
     await makeImage(image, 32 * 1024 * 1024, "mkfs.ext4", ["-q", "-F", "-b", String(blockBytes)]);
     await withMounted(image, async (folder) => {

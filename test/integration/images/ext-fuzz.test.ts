@@ -1,7 +1,6 @@
 /** Real images with bytes changed at random: each ends, and says what is wrong in the words of the project. */
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import fc from "fast-check";
@@ -12,7 +11,7 @@ import { memoryDevice } from "../../../shared/images/overlay-device.ts";
 import type { BlockDevice } from "../../../shared/ports/block-device.ts";
 import type { FileSystem, NodeId } from "../../../shared/ports/file-system.ts";
 import { refuseLong, refuseOutside } from "../../../shared/images/mapped-device.ts";
-import { makeImage, withCrash, withMounted } from "../../support/images/mounted-image.ts";
+import { imageFolder, makeImage, withCrash, withMounted } from "../../support/images/mounted-image.ts";
 import { haveTools, tool } from "../../support/tools.ts";
 
 const run = promisify(execFile);
@@ -85,7 +84,7 @@ const mayRun = haveTools("root", "mkfs.ext4", "mkfs.ext3", "python3", "setfacl",
 describe.runIf(mayRun)("A damaged image", () => {
   let work = "";
   beforeAll(async () => {
-    work = await mkdtemp(join(tmpdir(), "farside-ext-fuzz-"));
+    work = await imageFolder("ext-fuzz");
   });
   afterAll(async () => {
     await rm(work, { recursive: true });
@@ -136,10 +135,10 @@ describe.runIf(mayRun)("A damaged image", () => {
   }
 
   test.each([
-    ["ext4 without checksums", "mkfs.ext4", ["-O", "^metadata_csum"], 250],
-    ["ext4 with inline_data without checksums", "mkfs.ext4", ["-O", "^metadata_csum,inline_data,ea_inode"], 120],
-    ["ext4 with checksums", "mkfs.ext4", [], 50],
-    ["ext3", "mkfs.ext3", [], 120],
+    ["ext4 without checksums", "mkfs.ext4", ["-O", "^metadata_csum"], 120],
+    ["ext4 with inline_data without checksums", "mkfs.ext4", ["-O", "^metadata_csum,inline_data,ea_inode"], 60],
+    ["ext4 with checksums", "mkfs.ext4", [], 30],
+    ["ext3", "mkfs.ext3", [], 60],
   ] as const)("ends and is refused in the project's words: %s", async (_, mkfs, args, runs) => {
     const sound = await filled(mkfs, args);
     const { device, reads } = watched(sound);
@@ -154,7 +153,7 @@ describe.runIf(mayRun)("A damaged image", () => {
   ] as const)("with a journal to replay ends and is refused in the project's words: %s", async (_, args) => {
     const sound = await crashed(args);
     expect((await openExt(memoryDevice(sound), signal)).facts.state.kind).toBe("replayed");
-    await fuzz(sound, 100);
+    await fuzz(sound, 60);
   });
 });
 

@@ -1,8 +1,7 @@
 /** File systems whose power failed: replayed in memory, compared with what the kernel replays. */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFile, mkdtemp, open, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,10 +10,10 @@ import { hasCode } from "../../../shared/core/errors.ts";
 import { extFileSystem, openExt } from "../../../shared/images/file-systems/ext/open-ext.ts";
 import { openVolume } from "../../../shared/images/file-systems/ext/open-volume.ts";
 import type { FileSystem, NodeId } from "../../../shared/ports/file-system.ts";
-import { compareWithMount } from "../../support/images/compare-with-mount.ts";
 import type { FileDevice } from "../../support/images/file-device.ts";
 import { openFileDevice } from "../../support/images/file-device.ts";
-import { makeImage, withCrash, withMounted } from "../../support/images/mounted-image.ts";
+import { imageFolder, makeImage, withCrash, withMounted } from "../../support/images/mounted-image.ts";
+import { differences, kernelView, readerView } from "../../support/images/tree-view.ts";
 import { haveTools, tool } from "../../support/tools.ts";
 
 const run = promisify(execFile);
@@ -26,6 +25,8 @@ const mebibyte = 1024 * 1024;
 interface Crashed {
   readonly mkfs: readonly [string, ...string[]];
   readonly mount?: readonly string[];
+  /** That are written and made durable; 50 where it does not say. */
+  readonly files?: number;
 }
 
 interface CrashedImage {
@@ -39,6 +40,7 @@ const crashes: Record<string, Crashed> = {
   "blocks of 1 KiB, and content in the journal too": { mkfs: ["mkfs.ext4", "-b", "1024"], mount: ["data=journal"] },
   "a small journal that went round, orphan_file": {
     mkfs: ["mkfs.ext4", "-b", "1024", "-J", "size=1", "-O", "orphan_file"],
+    files: 90,
   },
   "sums of whole transactions": { mkfs: ["mkfs.ext4", "-O", "^metadata_csum"], mount: ["journal_checksum"] },
   "32-bit tags": { mkfs: ["mkfs.ext4", "-O", "^metadata_csum,^64bit"] },
@@ -92,7 +94,7 @@ describe.runIf(mayRun)("A file system whose power failed", () => {
   let devices: FileDevice[] = [];
   const images = new Map<string, Promise<CrashedImage>>();
   beforeAll(async () => {
-    work = await mkdtemp(join(tmpdir(), "farside-ext-journal-"));
+    work = await imageFolder("ext-journal");
   });
   afterAll(async () => {
     await Promise.all(devices.map((device) => device.close()));
@@ -114,11 +116,14 @@ describe.runIf(mayRun)("A file system whose power failed", () => {
     return known;
   }
 
-  async function makeCrashed({ mkfs: [mkfs, ...args], mount = [] }: Crashed, crashed: string): Promise<CrashedImage> {
+  async function makeCrashed(
+    { mkfs: [mkfs, ...args], mount = [], files = 50 }: Crashed,
+    crashed: string,
+  ): Promise<CrashedImage> {
     const image = `${crashed}-image`;
     await makeImage(image, 64 * mebibyte, mkfs, ["-q", "-F", ...args]);
     const fill = async (folder: string): Promise<string> => {
-      await run(tool("python3"), [writer, folder, "90"]);
+      await run(tool("python3"), [writer, folder, String(files)]);
       return (await run("cat", [join(folder, "DONE")])).stdout;
     };
     return { crashed, done: await withCrash(image, crashed, fill, mount) };
@@ -136,9 +141,9 @@ describe.runIf(mayRun)("A file system whose power failed", () => {
     // The kernel replays a copy; what it then shows, and what e2fsck then says, is the judge.
     const copy = join(work, "copy");
     await copyFile(crashed, copy);
-    const compared = await withMounted(copy, (folder) => compareWithMount(fileSystem, folder));
-    expect(compared.differences).toEqual([]);
-    expect(compared.files).toBeGreaterThan(60);
+    const kernel = await withMounted(copy, (folder) => kernelView(folder));
+    expect(differences(kernel, await readerView(fileSystem, signal))).toEqual([]);
+    expect([...kernel.values()].filter((line) => line.startsWith('{"kind":"file"')).length).toBeGreaterThan(35);
     await run(tool("e2fsck"), ["-fn", copy]);
   });
 
@@ -146,14 +151,14 @@ describe.runIf(mayRun)("A file system whose power failed", () => {
     const { crashed, done } = await crash({ mkfs: ["mkfs.ext4", "-b", "4096"] });
     const fileSystem = extFileSystem(await openVolume(await device(crashed), { replay: false }, signal));
     expect(fileSystem.facts.state.kind).toBe("dirty");
-    expect((await broken(fileSystem, done)).length).toBeGreaterThan(60);
+    expect((await broken(fileSystem, done)).length).toBeGreaterThan(35);
   });
 
   test("has extents where the device holds other bytes only as what must be read through it", async () => {
     const { crashed } = await crash({ mkfs: ["mkfs.ext4", "-b", "1024"], mount: ["data=journal"] });
     const raw = await device(crashed);
     const fileSystem = await openExt(raw, signal);
-    const node = (await find(fileSystem, "folder0/file85")) ?? 0;
+    const node = (await find(fileSystem, "folder0/file34")) ?? 0;
     const kinds = new Set<string>();
     for await (const extent of fileSystem.extents(node, signal)) {
       kinds.add(extent.kind);

@@ -2,8 +2,7 @@
  * Damaged images: metadata changed at random and its checksums made right again, so that the damage gets past them. Whatever it is, the
  * answer is files or an error of the reader's own, after a bounded amount of reading.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FarsideError } from "../../../shared/core/errors.ts";
@@ -21,7 +20,7 @@ import type { BlockDevice } from "../../../shared/ports/block-device.ts";
 import type { FileSystem } from "../../../shared/ports/file-system.ts";
 import type { FileDevice } from "../../support/images/file-device.ts";
 import { openFileDevice } from "../../support/images/file-device.ts";
-import { makeImage, withCrash, withMounted } from "../../support/images/mounted-image.ts";
+import { imageFolder, makeImage, withCrash, withMounted } from "../../support/images/mounted-image.ts";
 import { runPython, smallLog, smallTree } from "../../support/images/xfs-writers.ts";
 import { haveTools } from "../../support/tools.ts";
 
@@ -32,7 +31,7 @@ const maxBytes = 256 * 2 ** 20;
 let folder: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "farside-xfs-fuzz-"));
+  folder = await imageFolder("xfs-fuzz");
 });
 
 afterAll(async () => {
@@ -174,7 +173,7 @@ function unexpected(errors: readonly unknown[]): unknown[] {
 }
 
 describe.runIf(haveTools("mkfs.xfs", "python3", "root"))("A damaged XFS", () => {
-  test("in 600 ways of its metadata shows files or says what is damaged, and reads a bounded amount", async () => {
+  test("in 300 ways of its metadata shows files or says what is damaged, and reads a bounded amount", async () => {
     const image = join(folder, "tree.img");
     await makeImage(image, 300 * 2 ** 20, "mkfs.xfs", ["-q"]);
     await withMounted(image, (mounted) => runPython(smallTree, mounted));
@@ -183,7 +182,7 @@ describe.runIf(haveTools("mkfs.xfs", "python3", "root"))("A damaged XFS", () => 
     const blocks = await metadataBlocks(device);
     expect(blocks.length).toBeGreaterThan(30);
     let [failed, reached] = [0, 0];
-    for (let seed = 1; seed <= 600; seed++) {
+    for (let seed = 1; seed <= 300; seed++) {
       const random = randomNumbers(seed);
       const number = blocks[random(blocks.length)] ?? 0;
       const block = await device.read(number * blockBytes, blockBytes, signal);
@@ -196,11 +195,11 @@ describe.runIf(haveTools("mkfs.xfs", "python3", "root"))("A damaged XFS", () => 
     }
     await device.close();
     // The damage was seen, and did not always take everything with it.
-    expect(failed).toBeGreaterThan(100);
-    expect(reached).toBeGreaterThan(600);
+    expect(failed).toBeGreaterThan(50);
+    expect(reached).toBeGreaterThan(300);
   });
 
-  test("in 200 ways of its log is replayed, or shown as it lies and called dirty", async () => {
+  test("in 100 ways of its log is replayed, or shown as it lies and called dirty", async () => {
     const [image, crashed] = [join(folder, "log.img"), join(folder, "crashed.img")];
     await makeImage(image, 300 * 2 ** 20, "mkfs.xfs", ["-q"]);
     await withCrash(image, crashed, (mounted) => runPython(smallLog, mounted));
@@ -215,7 +214,7 @@ describe.runIf(haveTools("mkfs.xfs", "python3", "root"))("A damaged XFS", () => 
     expect(records.length).toBeGreaterThan(20);
     const start = blockOffset(superblock, superblock.logStart, superblock.logBlocks, "log");
     const states = new Map<string, number>();
-    for (let seed = 1; seed <= 200; seed++) {
+    for (let seed = 1; seed <= 100; seed++) {
       const random = randomNumbers(seed);
       const { block, headerBlocks, dataBlocks, lengthBytes } = records[random(records.length)] ??
         records[0] ?? { block: 0, headerBlocks: 1, dataBlocks: 1, lengthBytes: 512 };
@@ -236,7 +235,7 @@ describe.runIf(haveTools("mkfs.xfs", "python3", "root"))("A damaged XFS", () => 
       states.set(outcome.state, (states.get(outcome.state) ?? 0) + 1);
     }
     await device.close();
-    expect(states.get("dirty")).toBeGreaterThan(20);
+    expect(states.get("dirty")).toBeGreaterThan(10);
     expect(states.get("replayed")).toBeGreaterThan(20);
   });
 });

@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, open, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -14,9 +13,9 @@ import { XfsFileSystem } from "../../../shared/images/file-systems/xfs/xfs-file-
 import type { BlockDevice } from "../../../shared/ports/block-device.ts";
 import type { FileSystemState } from "../../../shared/ports/file-system.ts";
 import { openFileDevice } from "../../support/images/file-device.ts";
-import type { TreeView } from "../../support/images/kernel-view.ts";
-import { differences, kernelView, readerView } from "../../support/images/kernel-view.ts";
-import { copyImage, makeImage, withCrash, withMounted } from "../../support/images/mounted-image.ts";
+import type { TreeView } from "../../support/images/tree-view.ts";
+import { differences, kernelView, readerView } from "../../support/images/tree-view.ts";
+import { copyImage, imageFolder, makeImage, withCrash, withMounted } from "../../support/images/mounted-image.ts";
 import { crashWriters, runPython } from "../../support/images/xfs-writers.ts";
 import { haveTools, tool } from "../../support/tools.ts";
 
@@ -26,7 +25,7 @@ const imageBytes = 300 * 2 ** 20;
 let folder: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "farside-xfs-replay-"));
+  folder = await imageFolder("xfs-replay");
 });
 
 afterAll(async () => {

@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -8,9 +7,9 @@ import { openFileSystem } from "../../../shared/images/file-systems/open-file-sy
 import { openXfs, probeXfs } from "../../../shared/images/file-systems/xfs/open-xfs.ts";
 import type { FileSystem } from "../../../shared/ports/file-system.ts";
 import { openFileDevice } from "../../support/images/file-device.ts";
-import type { TreeView } from "../../support/images/kernel-view.ts";
-import { differences, kernelView, readerView } from "../../support/images/kernel-view.ts";
-import { makeImage, withMounted } from "../../support/images/mounted-image.ts";
+import type { TreeView } from "../../support/images/tree-view.ts";
+import { differences, kernelView, readerView } from "../../support/images/tree-view.ts";
+import { imageFolder, makeImage, withMounted } from "../../support/images/mounted-image.ts";
 import { everyKind, runPython } from "../../support/images/xfs-writers.ts";
 import { haveTools, tool } from "../../support/tools.ts";
 
@@ -20,7 +19,7 @@ const mebibyte = 2 ** 20;
 let folder: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "farside-xfs-"));
+  folder = await imageFolder("xfs");
 });
 
 afterAll(async () => {

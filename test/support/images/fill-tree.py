@@ -83,6 +83,9 @@ if "attributes" in options:
     write("marked", b"")
     os.setxattr(path("marked"), "user.comment", b"hello")
     os.setxattr(path("marked"), "user.empty", b"")
+    # Names that are no text, and would be one where they are taken for it.
+    os.setxattr(path("marked"), b"user.\xfe", b"one")
+    os.setxattr(path("marked"), b"user.\xff", b"other")
     os.setxattr(path("marked"), "user.middle", b"m" * 500)
     os.setxattr(path("marked"), "trusted.bytes", b"\x00\x01\xff")
     os.setxattr(path("marked"), "security.capability", bytes.fromhex("0100000200200000" + "00" * 12))

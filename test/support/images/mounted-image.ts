@@ -3,13 +3,36 @@
  * of what a reader shows. Needs `haveTools("root", …)`.
  */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, statfs, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { tool } from "../tools.ts";
 
 const run = promisify(execFile);
+
+/** TMPFS_MAGIC of linux/magic.h. */
+const tmpfsMagic = 0x01021994;
+/** More than the images of all files of tests that run at once. */
+const roomBytes = 3 * 2 ** 30;
+
+/**
+ * A folder for images, to be removed by its maker. In memory where there is room: what is tested is a program that calls fsync a
+ * thousand times, not the disk below it.
+ */
+export async function imageFolder(name: string): Promise<string> {
+  return mkdtemp(join((await hasRoom("/dev/shm")) ? "/dev/shm" : tmpdir(), `farside-${name}-`));
+}
+
+async function hasRoom(folder: string): Promise<boolean> {
+  try {
+    const { type, bavail, bsize } = await statfs(folder);
+    return type === tmpfsMagic && bavail * bsize >= roomBytes;
+  } catch {
+    // There is no such folder here.
+    return false;
+  }
+}
 
 /** A sparse file of `sizeBytes` with a file system made by `mkfs.<type>`. */
 export async function makeImage(

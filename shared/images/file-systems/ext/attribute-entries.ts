@@ -1,5 +1,6 @@
 /** The table of extended attributes, in an inode or a block of its own (struct ext4_xattr_entry in fs/ext4/xattr.h). */
 import type { ByteView } from "../../byte-view.ts";
+import { decodeFileName } from "../../file-name.ts";
 import { imageCorrupt } from "../../image-errors.ts";
 import type { ExtInode } from "./inode.ts";
 
@@ -30,8 +31,8 @@ export function* attributeEntries(view: ByteView, entriesAt: number, valuesAt: n
     const here = valueInode === 0 && valueBytes > 0;
     yield {
       nameIndex: view.u8(at + 1),
-      // The kernel takes any bytes but NUL; tools write ASCII and UTF-8.
-      name: new TextDecoder().decode(view.slice(at + entryBytes, nameBytes)),
+      // The kernel takes any bytes but NUL.
+      name: decodeFileName(view.slice(at + entryBytes, nameBytes)),
       valueInode,
       inline: here ? view.slice(valuesAt + view.u16le(at + 2), valueBytes) : new Uint8Array(),
       valueBytes,
