@@ -4,6 +4,7 @@
  */
 import { appStart } from "./figures/app-start.ts";
 import { browse } from "./figures/browse.ts";
+import { commandMemory } from "./figures/command-memory.ts";
 import { copySpeed } from "./figures/copy-speed.ts";
 import { memory } from "./figures/memory.ts";
 import { revert } from "./figures/revert.ts";
@@ -16,6 +17,7 @@ import type { Figure } from "./support/figure.ts";
 const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   "app-start": appStart,
   browse,
+  "command-memory": commandMemory,
   "copy-speed": copySpeed,
   memory,
   revert,

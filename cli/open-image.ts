@@ -14,8 +14,8 @@ import { withVault } from "./vault.ts";
 import type { Verb } from "./verb.ts";
 import type { VmAtPoint } from "./vm-at-point.ts";
 
-/** 64 chunks of 1 MiB: what a walk touches again. Eight fetches at a time hide the latency of each. */
-export const imageCache = { cacheBytes: 64 * 1024 * 1024, fetchesAtOnce: 8 } as const;
+/** 32 chunks of 1 MiB: what a walk touches again. Eight fetches at a time hide the latency of each. */
+export const imageCache = { cacheBytes: 32 * 1024 * 1024, fetchesAtOnce: 8 } as const;
 
 export interface OpenedImage {
   readonly fs: FileSystem;

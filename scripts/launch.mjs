@@ -29,7 +29,7 @@ if (newEnough) {
     );
     process.exit(1);
   }
-  const child = spawn(bundled, [entry, ...process.argv.slice(2)], { stdio: "inherit" });
+  const child = spawn(bundled, [...process.execArgv, entry, ...process.argv.slice(2)], { stdio: "inherit" });
   // A Ctrl-C reaches the whole process group by itself; a signal sent to this process alone has to be handed on.
   for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   process.on("SIGINT", () => undefined);

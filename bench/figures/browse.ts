@@ -13,6 +13,7 @@ import { ChunkCache } from "../../shared/operations/files/chunk-cache.ts";
 import { openVolumeFileSystem, openVolumes } from "../../shared/operations/files/open-volume.ts";
 import type { FileSystem, NodeId } from "../../shared/ports/file-system.ts";
 import { tool } from "../../test/support/tools.ts";
+import { imageCache } from "../../cli/open-image.ts";
 import type { Figure } from "../support/figure.ts";
 import { imageVault } from "../support/image-vault.ts";
 import { mib } from "../support/regions.ts";
@@ -23,7 +24,6 @@ const fileCount = 25_000;
 const filesPerFolder = 50;
 /** As many entries as the root of a Linux system has. */
 const rootFolders = 20;
-const cacheOptions = { cacheBytes: 128 * mib, fetchesAtOnce: 8 };
 /** First byte of the root partition: behind the BIOS boot and the EFI partition. */
 const rootStart = 128 * mib;
 const diskBytes = 3072 * mib;
@@ -34,8 +34,8 @@ export async function browse(): Promise<Figure[]> {
     const image = await makeDisk(folder);
     const { vault, manifest } = await imageVault(image, mib, signal);
     const openRoot = async (): Promise<{ cache: ChunkCache; root: FileSystem }> => {
-      const cache = new ChunkCache(vault, cacheOptions);
-      const volumes = await openVolumes(vault, manifest, { ...cacheOptions, cache }, signal);
+      const cache = new ChunkCache(vault, imageCache);
+      const volumes = await openVolumes(vault, manifest, { ...imageCache, cache }, signal);
       return { cache, root: await openVolumeFileSystem(volumes, "os/p1", signal) };
     };
     const listing = await openRoot();

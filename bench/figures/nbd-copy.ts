@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { exportCache } from "../../cli/actions/export.ts";
 import { haveTools, tool } from "../../test/support/tools.ts";
 import type { ExporterAnswer, ExporterAsk, ExporterOrder } from "../support/exporter.ts";
 import type { Figure } from "../support/figure.ts";
@@ -42,7 +43,7 @@ export async function nbdCopy(): Promise<Figure[]> {
       passphrase: "a passphrase for tests",
       vmName: "bench",
       folder,
-      cache: { cacheBytes: 256 * mib, fetchesAtOnce: 16 },
+      cache: exportCache,
     });
     const ratios: number[] = [];
     let speeds = "";

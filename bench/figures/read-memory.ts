@@ -1,6 +1,7 @@
 /**
  * Peak memory of a process that reads the largest disk there is, as fast as a local file gives the chunks: more than a network does.
- * Not measured: what the Azure SDK adds; other chunk sizes than 1 MiB.
+ * It is started with the settings that the launcher (`farside`) gives to Node.js. Not measured: what the Azure SDK adds, which
+ * command-memory.ts has; other chunk sizes than 1 MiB.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -20,7 +21,8 @@ export async function readMemory(): Promise<Figure[]> {
     const reader = fileURLToPath(new URL("../support/huge-disk-reader.ts", import.meta.url));
     const chunks = join(folder, "chunks");
     await run(process.execPath, [reader, "make", chunks]);
-    const { stdout } = await run(process.execPath, [reader, "read", chunks]);
+    const env = { ...process.env, MALLOC_MMAP_THRESHOLD_: "131072" };
+    const { stdout } = await run(process.execPath, ["--max-semi-space-size=4", reader, "read", chunks], { env });
     const { peakBytes, bytes } = JSON.parse(stdout) as { peakBytes: number; bytes: number };
     return [
       {

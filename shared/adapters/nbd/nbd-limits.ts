@@ -19,7 +19,7 @@ export interface NbdLimits {
 
 export const defaultNbdLimits: NbdLimits = {
   connections: 32,
-  connectionBytes: 4 * 1024 * 1024,
+  connectionBytes: 2 * 1024 * 1024,
   connectionRequests: 64,
   handshakeMs: 20_000,
   handshakeOptions: 4096,

@@ -13,6 +13,7 @@ import type { Defect } from "./corrupt.ts";
 import { corrupt } from "./corrupt.ts";
 import type { VaultKeys } from "./data-keys.ts";
 import { currentEpoch, keysOfEpoch } from "./data-keys.ts";
+import { releaseBytes } from "../release-bytes.ts";
 import { kindBytes, kindOfByte, objectIdAt, objectIdBytes, objectIdOf, objectName } from "./object-id.ts";
 import type { ObjectId, ObjectKind } from "./object-id.ts";
 
@@ -119,6 +120,7 @@ export async function decodeObject(
   const body = stored.subarray(headerBytes, stored.length - (keys.kind === "encrypted" ? tagBytes : 0));
   const payload = keys.kind === "encrypted" ? unseal(keys, object, expected.id, header.epoch, stored, body) : body;
   const plain = header.packed ? await unpack(object, payload, header.plainBytes) : payload;
+  if (plain !== payload && payload !== body) releaseBytes(payload);
   if (plain.length !== header.plainBytes) {
     const defect = { object, reason: "length-mismatch", expected: header.plainBytes, found: plain.length } as const;
     throw corrupt(defect, `it holds ${plain.length} bytes where its header says ${header.plainBytes}`);
@@ -229,7 +231,8 @@ async function unpack(object: string, payload: Uint8Array, plainBytes: number): 
   try {
     return await decompress(payload, {
       maxOutputLength: plainBytes,
-      chunkSize: Math.max(1024, plainBytes),
+      // One byte more than there may be: a buffer that is full makes zlib take another of this size, to see whether more comes.
+      chunkSize: Math.max(1024, plainBytes + 1),
       params: { [constants.ZSTD_d_windowLogMax]: zstdMaxWindowLog },
     });
   } catch (cause) {

@@ -36,7 +36,7 @@ interface Header {
 /** Undefined where the device has no such table. Throws what the device throws. */
 export async function readGpt(device: BlockDevice, signal: AbortSignal): Promise<PartitionTable | undefined> {
   const head = new ByteView(await device.read(0, Math.min(device.sizeBytes, 8192), signal), "start of the disk");
-  const sizes = sectorSizes.filter((bytes) => bytes + 8 <= head.length && head.ascii(bytes, 8) === signature);
+  const sizes = headerPlaces(head);
   if (sizes.length === 0 && !hasProtectiveMbr(head)) return undefined;
   const reasons: string[] = [];
   for (const sectorBytes of sizes) {
@@ -55,6 +55,19 @@ export async function readGpt(device: BlockDevice, signal: AbortSignal): Promise
   }
   const problems = [`neither the GPT nor its backup can be read: ${reasons.join("; ")}`];
   return { type: "gpt", sectorBytes: sizes[0] ?? 512, partitions: [], problems, endByte: 0 };
+}
+
+/**
+ * A table whose protective MBR has given way to another: Linux (is_pmbr_valid, block/partitions/efi.c) and Windows go by the MBR then.
+ * Only where that is no table, as after the first sector was wiped, the GPT still counts.
+ */
+export function isGptLeftOver(head: ByteView): boolean {
+  return headerPlaces(head).length > 0 && !hasProtectiveMbr(head);
+}
+
+/** The sizes of sectors with which a header begins in the second one. */
+function headerPlaces(head: ByteView): readonly number[] {
+  return sectorSizes.filter((bytes) => bytes + 8 <= head.length && head.ascii(bytes, 8) === signature);
 }
 
 /** A partition of type 0xEE in the MBR of the first sector. */

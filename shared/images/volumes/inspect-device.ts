@@ -8,7 +8,7 @@
  */
 import type { BlockDevice } from "../../ports/block-device.ts";
 import { ByteView } from "../byte-view.ts";
-import { readGpt } from "./gpt.ts";
+import { isGptLeftOver, readGpt } from "./gpt.ts";
 import type { PhysicalVolume } from "./lvm-label.ts";
 import { readPhysicalVolume } from "./lvm-label.ts";
 import { readMbr } from "./mbr.ts";
@@ -56,7 +56,7 @@ async function inspectHead(
 ): Promise<HeadInspection> {
   const array = await findMd(device, mdPlacesAtStart, 0, problems, signal);
   if (array !== undefined) return { content: unknown, notes: [], array, endByte: 0 };
-  const table = (await readGpt(device, signal)) ?? (await readMbr(device, sectorBytes, signal));
+  const table = await readTable(device, head, sectorBytes, signal);
   const match = matchSignature(head);
   if (table !== undefined) {
     const content = { kind: "partition-table", type: table.type } as const;
@@ -76,6 +76,18 @@ async function inspectHead(
     return { content, notes: note === undefined ? [] : [note], endByte };
   }
   return { ...nothing(head.bytes, device.sizeBytes), endByte: 0 };
+}
+
+async function readTable(
+  device: BlockDevice,
+  head: ByteView,
+  sectorBytes: number,
+  signal: AbortSignal,
+): Promise<PartitionTable | undefined> {
+  if (!isGptLeftOver(head)) return (await readGpt(device, signal)) ?? readMbr(device, sectorBytes, signal);
+  const mbr = await readMbr(device, sectorBytes, signal);
+  if (mbr === undefined) return readGpt(device, signal);
+  return { ...mbr, problems: [...mbr.problems, "a GPT that is left over from before is passed over"] };
 }
 
 /** The first superblock that counts at one of the places that lie behind `endByte`. */

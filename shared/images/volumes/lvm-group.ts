@@ -37,6 +37,9 @@ export interface LvmVolume {
   readonly members: readonly LvmMember[];
 }
 
+/** Of what a hostile text lists, which has room for hundreds of thousands. */
+const missingNamed = 16;
+
 /** The groups that the members tell of. */
 export function lvmInstances(members: readonly LvmMember[]): readonly LvmInstance[] {
   const newest = new Map<string, LvmGroup>();
@@ -68,7 +71,9 @@ export function lvmVolumes({ group, members }: LvmInstance): readonly LvmVolume[
 export function lvmGroupNotes({ group, members }: LvmInstance): readonly string[] {
   const all = [...group.physicalVolumes.values()];
   const missing = all.filter(({ uuid }) => !members.some((member) => member.uuid === uuid));
-  return [...missing.map(({ uuid }) => `physical volume ${dashed(uuid)} is missing`), ...group.problems];
+  const named = missing.slice(0, missingNamed).map(({ uuid }) => `physical volume ${dashed(uuid)} is missing`);
+  const more = missing.length - named.length;
+  return [...named, ...(more > 0 ? [`${more} more physical volumes are missing`] : []), ...group.problems];
 }
 
 function lvmVolume(group: LvmGroup, volume: LvmLogicalVolume, members: readonly LvmMember[]): LvmVolume {

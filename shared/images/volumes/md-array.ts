@@ -174,7 +174,9 @@ function stripes(
   { chunkBytes, raid0Layout }: MdSuperblock,
   seats: ReadonlyMap<number, MdMember>,
 ): Laid | string {
-  if (chunkBytes <= 0) throw imageCorrupt(where, "its chunks have no length");
+  // raid0_run refuses what is no whole sector too. Each piece of a read is a read of its own.
+  if (chunkBytes <= 0 || chunkBytes % 512 !== 0)
+    throw imageCorrupt(where, `its chunks cannot have ${chunkBytes} bytes`);
   const members = inOrder(seats).map((member) => dataOf(where, member));
   const sizes = members.map((member) => Math.floor(member.sizeBytes / chunkBytes) * chunkBytes);
   // The kernel refuses it too: versions before 5.4 wrote two layouts and recorded neither.

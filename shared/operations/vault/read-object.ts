@@ -1,3 +1,4 @@
+import { releaseBytes } from "../../core/release-bytes.ts";
 import { corrupt } from "../../core/vault/corrupt.ts";
 import type { ObjectId, ObjectKind } from "../../core/vault/object-id.ts";
 import { maxPlainBytes, objectName } from "../../core/vault/object-id.ts";
@@ -20,5 +21,8 @@ export async function readObject(
   const blob = await vault.store.read(name, maxStoredBytes(vault.keys, most), signal);
   if (blob === undefined) throw corrupt({ object: name, reason: "missing" }, "it is missing");
   const expected = { kind, id, maxPlainBytes: most, ...(plainBytes === undefined ? {} : { plainBytes }) };
-  return decodeObject(vault.keys, expected, blob.content);
+  const plain = await decodeObject(vault.keys, expected, blob.content);
+  // What a store gives is its reader's alone. Without a cipher and without compression it is the plain content itself.
+  if (plain.buffer !== blob.content.buffer) releaseBytes(blob.content);
+  return plain;
 }

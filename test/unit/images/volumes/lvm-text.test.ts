@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { lvmGroupNotes } from "../../../../shared/images/volumes/lvm-group.ts";
 import { parseLvmGroup } from "../../../../shared/images/volumes/lvm-metadata.ts";
 import { parseLvmText } from "../../../../shared/images/volumes/lvm-text.ts";
 
@@ -103,6 +104,17 @@ describe("The text of a volume group", () => {
     const snapshot = `snapshot0 { status = ["READ"] segment1 { start_extent=0 extent_count=5 type="snapshot" origin="root" cow_store="root" } }`;
     const group = parseLvmGroup("text", text.replace("pool_tmeta {", `${snapshot}\npool_tmeta {`));
     expect(group.logicalVolumes[0]?.reason).toBe("snapshot of root, which cannot be read yet");
+  });
+
+  test("with more physical volumes than anybody has names some of those that are missing", () => {
+    const many = Array.from(
+      { length: 150_000 },
+      (_, at) => `x${at} {\nid = "${String(at).padStart(32, "0")}"\npe_start = 0\npe_count = 1\n}\n`,
+    );
+    const group = parseLvmGroup("text", text.replace("pv0 {", `${many.join("")}pv0 {`));
+    const notes = lvmGroupNotes({ group, members: [], isComplete: false });
+    expect(notes).toHaveLength(17);
+    expect(notes.at(-1)).toBe("149985 more physical volumes are missing");
   });
 
   test("with a name that leads elsewhere gives one that does not", () => {

@@ -100,6 +100,21 @@ describe("A raid0", () => {
     expect(array?.note).toContain("does not record which of two layouts");
   });
 
+  test("whose chunks are no whole sectors is not read: a chunk of one byte would cost a read for each", async () => {
+    for (const version of ["0.90", "1.2"] as const) {
+      for (const chunkBytes of [0, 1, 100, 4097]) {
+        if (version === "1.2" && chunkBytes > 0) continue;
+        const members = makeMembers({ version, level: 0, chunkBytes, raid0Layout: 1 }, [
+          bytes("a", mib),
+          bytes("b", mib),
+        ]);
+        const { array } = await assemble(members);
+        expect(array?.device).toBeUndefined();
+        expect(array?.note).toMatch(/chunks/);
+      }
+    }
+  });
+
   test("is not read without all of its members, and says which are missing", async () => {
     const data = [bytes("a", 64 * kib), bytes("b", 64 * kib)];
     const members = makeMembers({ version: "1.2", level: 0, chunkBytes: 4 * kib, name: "web01:fast" }, data);

@@ -61,6 +61,12 @@ function gptDisk(sectors: number, sectorBytes: number, entries: readonly GptEntr
 }
 
 describe("A GPT", () => {
+  test("without any MBR before it is still listed", async () => {
+    const disk = gptDisk(1000, 512, [{ slot: 1, first: 200, last: 299 }]);
+    disk.fill(0, 0, 512);
+    expect((await volumesOf(disk)).map((volume) => volume.name)).toEqual(["os", "os/p1"]);
+  });
+
   const entries = [
     { slot: 14, first: 100, last: 103, name: "boot" },
     { slot: 1, first: 200, last: 299, name: "root \u202e" },
@@ -143,6 +149,15 @@ function putTable(disk: Buffer, sector: number, entries: Readonly<Record<number,
 }
 
 describe("An MBR", () => {
+  test("that was made over a GPT and its partitions counts, as for Linux and Windows, and says what is left over", async () => {
+    const disk = gptDisk(1000, 512, [{ slot: 1, first: 200, last: 299 }]);
+    disk.fill(0, 446, 510);
+    putTable(disk, 0, { 2: { type: 0x83, start: 300, count: 90 } });
+    const volumes = await volumesOf(disk);
+    expect(volumes.map((volume) => volume.name)).toEqual(["os", "os/p2"]);
+    expect(volumes[0]?.note).toContain("GPT");
+  });
+
   function chained(): Buffer {
     const disk = Buffer.alloc(1000 * 512);
     putTable(disk, 0, { 1: { type: 0x83, start: 10, count: 90 }, 3: { type: 0x0f, start: 100, count: 800 } });

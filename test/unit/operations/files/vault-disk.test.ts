@@ -67,6 +67,16 @@ describe("A disk of a restore point, as a block device,", () => {
     );
   });
 
+  test("keeps no chunk in memory for a few bytes of it", async () => {
+    const { vault, manifest } = await makePoint({ os: content });
+    const { device } = only(await openPointDisks(vault, manifest, roomy, signal));
+    for (const length of [1, 4 * kib, chunk / 2, chunk]) {
+      const bytes = await device.read(chunk, length, signal);
+      expect(Buffer.from(bytes).equals(content.subarray(chunk, chunk + length))).toBe(true);
+      expect(bytes.buffer.byteLength).toBeLessThanOrEqual(2 * length + 1);
+    }
+  });
+
   test("joins neighbouring zeros, and never fetches them", async () => {
     const { vault, manifest } = await makePoint({ os: content });
     const cache = new ChunkCache(vault, roomy);
