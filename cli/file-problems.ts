@@ -1,6 +1,6 @@
 /** How problems of single files are told, and what they make of the exit code. */
 import type { FileProblem } from "../shared/operations/files/file-problem.ts";
-import { printable } from "./format.ts";
+import { printable, printableName } from "./format.ts";
 import type { Verb } from "./verb.ts";
 
 const failedExitCode = 1;
@@ -22,7 +22,7 @@ export class FileProblems {
   /** One line on standard error, with --quiet too: it is why the exit code is not 0. */
   add({ path, code, message }: FileProblem): void {
     this.count(code === "vault-corrupt");
-    this.#verb.shell.err(`farside: ${printable(`${path}: ${message}`)}\n`);
+    this.#verb.shell.err(`farside: ${printableName(path)}: ${printable(message)}\n`);
   }
 
   count(isVaultDamage: boolean): void {

@@ -72,7 +72,24 @@ export function formatFields(fields: readonly (readonly [string, string | undefi
   return given.map(([name, value]) => `${`${name}:`.padEnd(width)}${printable(value)}\n`).join("");
 }
 
+/**
+ * Control letters, the line ends of Unicode, and what turns the direction of writing (Unicode, UAX #9, 2.1 to 2.6), by which
+ * "exe.txt" is shown for a name that ends otherwise.
+ */
+const steering = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
 /** What stands in a manifest or a row was written by others: it must not steer the terminal. */
 export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, " ");
+  return text.replaceAll(steering, " ");
+}
+
+const shortEscapes: Readonly<Record<string, string>> = { "\t": "\\t", "\n": "\\n", "\r": "\\r" };
+
+/** The same of a file's name: two names that differ look different. `\n`, `\x1b`, `\u{202e}`. */
+export function printableName(name: string): string {
+  return name.replaceAll(steering, (letter) => {
+    const code = letter.codePointAt(0) ?? 0;
+    const hex = code.toString(16);
+    return shortEscapes[letter] ?? (code < 0x80 ? `\\x${hex.padStart(2, "0")}` : `\\u{${hex}}`);
+  });
 }

@@ -37,7 +37,7 @@ export async function withImage<T>(verb: Verb, text: string, work: (image: Opene
     const { state } = fs.facts;
     if (state.kind === "dirty") {
       const what = `the volume ${volume.volume} was in use, and what is shown may be old or torn: ${state.note}`;
-      verb.output.note(`farside: ${printable(what)}`);
+      verb.output.warning(`farside: ${printable(what)}`);
     }
     return work({ fs, volume, rest: parsed.rest });
   });

@@ -15,6 +15,7 @@ export class Output {
   readonly #shell: Shell;
   readonly json: boolean;
   readonly #quiet: boolean;
+  #hasDocument = false;
 
   constructor(shell: Shell, options: OutputOptions) {
     this.#shell = shell;
@@ -66,11 +67,22 @@ export class Output {
     return this.#shell.errIsTerminal && !this.#quiet;
   }
 
+  /** Whether the one JSON document is out, or a part of it: then an error is told on standard error alone. */
+  get hasDocument(): boolean {
+    return this.#hasDocument;
+  }
+
+  /** For a document that is written in pieces. */
+  beginDocument(): void {
+    this.#hasDocument ||= this.json;
+  }
+
   draw(text: string): void {
     this.#shell.err(text);
   }
 
   #document(value: unknown): void {
+    this.beginDocument();
     this.#shell.out(`${JSON.stringify(value, undefined, 2)}\n`);
   }
 }

@@ -12,8 +12,16 @@ export function processShell(): Shell {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  // `farside run list | head` closes the pipe early: that is no error.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // `farside run list | head` closes the pipe early: that is no error.
+    if (error.code === "EPIPE") process.exit(0);
+    process.stderr.write(
+      `farside: Standard output cannot be written, what was to go there is not whole: ${error.message}.\n`,
+    );
+    process.exit(1);
+  });
+  // Nobody hears it any more: that must not end the work.
+  process.stderr.on("error", () => undefined);
   const canAsk = process.stdin.isTTY && process.stderr.isTTY;
   return {
     environment: process.env,

@@ -17,7 +17,7 @@ import { addUpVerb } from "./verbs/up.ts";
 import { addVaultVerbs } from "./verbs/vault.ts";
 import { addVerifyVerb } from "./verbs/verify.ts";
 import { addVmVerbs } from "./verbs/vm.ts";
-import { createCli, example } from "./verb.ts";
+import { createCli, example, type Outcome } from "./verb.ts";
 
 const adders = [
   addUpVerb,
@@ -37,7 +37,7 @@ const adders = [
   addCompletionVerb,
 ];
 
-export function createProgram(shell: Shell, outcome: { exitCode: number }): Command {
+export function createProgram(shell: Shell, outcome: Outcome): Command {
   const program = new Command("farside")
     .description("Backup and disaster recovery for Azure VMs: every backup off-site, deduplicated, encrypted.")
     .version(farsideVersion, "--version", "print the version")

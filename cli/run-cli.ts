@@ -5,9 +5,10 @@ import { errorCodes, errorRecord } from "../shared/core/errors.ts";
 import { printable } from "./format.ts";
 import { createProgram } from "./program.ts";
 import type { Shell } from "./shell.ts";
+import type { Outcome } from "./verb.ts";
 
 export async function runCli(args: readonly string[], shell: Shell): Promise<number> {
-  const outcome = { exitCode: 0 };
+  const outcome: Outcome = { exitCode: 0 };
   const program = createProgram(shell, outcome);
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -16,15 +17,15 @@ export async function runCli(args: readonly string[], shell: Shell): Promise<num
     if (isCommanderError(error)) return usageExit(error, args, shell);
     // Whatever was under way when Ctrl-C came says so in its own words: the interruption is what happened.
     const record = errorRecord(shell.signal.aborted ? shell.signal.reason : error);
-    report(record, args, shell);
+    report(record, shell, args.includes("--json") && outcome.output?.hasDocument !== true);
     if (args.includes("--verbose") && error instanceof Error) shell.err(`${stackOf(error)}\n`);
     return errorCodes[record.code].exitCode;
   }
 }
 
-function report(record: ErrorRecord, args: readonly string[], shell: Shell): void {
+function report(record: ErrorRecord, shell: Shell, asDocument: boolean): void {
   shell.err(`farside: ${printable(record.message)}\n`);
-  if (!args.includes("--json")) return;
+  if (!asDocument) return;
   const { code, message, details = {} } = record;
   shell.out(`${JSON.stringify({ error: { code, message, details } }, undefined, 2)}\n`);
 }
@@ -34,7 +35,11 @@ function usageExit(error: CommanderError, args: readonly string[], shell: Shell)
   // Commander has shown the help where a verb was left out; elsewhere it says what is wrong in one line.
   const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");
   if (error.code !== "commander.help") {
-    report({ code: "bad-input", message: `${sentence(message)} See "farside --help".` }, args, shell);
+    report(
+      { code: "bad-input", message: `${sentence(message)} See "farside --help".` },
+      shell,
+      args.includes("--json"),
+    );
   }
   return 2;
 }

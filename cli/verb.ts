@@ -27,11 +27,18 @@ interface GlobalOptions {
   readonly data?: string;
 }
 
-export function createCli(shell: Shell, outcome: { exitCode: number }): Cli {
+export interface Outcome {
+  exitCode: number;
+  /** Of the verb that ran. */
+  output?: Output;
+}
+
+export function createCli(shell: Shell, outcome: Outcome): Cli {
   return {
     async run(command, act) {
       const options = command.optsWithGlobals<GlobalOptions>();
       const output = new Output(shell, { json: options.json === true, quiet: options.quiet === true });
+      outcome.output = output;
       const verb: Verb = {
         shell,
         output,

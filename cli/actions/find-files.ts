@@ -2,9 +2,9 @@ import { findFiles } from "../../shared/operations/files/find-files.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
 import { quote } from "../../shared/core/ids.ts";
 import { FileProblems } from "../file-problems.ts";
-import { printable } from "../format.ts";
+import { printableName } from "../format.ts";
 import { withImage } from "../open-image.ts";
-import { RowStream } from "../row-stream.ts";
+import { withRows } from "../row-stream.ts";
 import type { Verb } from "../verb.ts";
 
 export interface FindFlags {
@@ -32,13 +32,13 @@ export async function find(verb: Verb, text: string, pattern: string, flags: Fin
         `${quote(rest)} names more than a volume: leave the path out and write it into the pattern.`,
       );
     }
-    const rows = new RowStream(verb);
     const problems = new FileProblems(verb);
-    for await (const found of findFiles(fs, query, verb.signal)) {
-      if (found.kind === "problem") problems.add(found.problem);
-      else await rows.add(found.row, printable(found.row.path));
-    }
-    await rows.end();
+    await withRows(verb, async (rows) => {
+      for await (const found of findFiles(fs, query, verb.signal)) {
+        if (found.kind === "problem") problems.add(found.problem);
+        else await rows.add(found.row, printableName(found.row.path));
+      }
+    });
     return problems.exitCode;
   });
 }

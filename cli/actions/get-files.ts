@@ -9,7 +9,7 @@ import { takeFiles } from "../../shared/operations/files/take-files.ts";
 import type { TakeReport } from "../../shared/operations/files/take-report.ts";
 import type { FileSystem } from "../../shared/ports/file-system.ts";
 import { FileProblems } from "../file-problems.ts";
-import { formatBytes, printable } from "../format.ts";
+import { formatBytes, printable, printableName } from "../format.ts";
 import { neededPath } from "../image-path.ts";
 import { withImage } from "../open-image.ts";
 import { TakeProgress } from "../take-progress.ts";
@@ -76,7 +76,7 @@ async function toFolder(
     const report = await takeFiles(fs, source, target, options, verb.signal);
     progress.end();
     const exitCode = tell(verb, report);
-    verb.output.done({ path, ...report }, `Took out ${summary(report)} to ${path}.`);
+    verb.output.done({ path, ...report }, `Took out ${summary(report)} to ${printableName(path)}.`);
     return exitCode;
   } finally {
     progress.end();
@@ -110,8 +110,10 @@ function tell(verb: Verb, { renamed, skipped, problems, vaultDamaged }: TakeRepo
   if (vaultDamaged) told.count(true);
   for (const problem of problems.items) told.add(problem);
   if (problems.untold > 0) verb.shell.err(`farside: … and ${problems.untold} more problems.\n`);
-  for (const { path, as } of renamed.items) verb.output.note(printable(`renamed ${path}: it is ${as}`));
-  for (const { path, reason } of skipped.items) verb.output.note(printable(`left out ${path}: ${reason}`));
+  for (const { path, as } of renamed.items)
+    verb.output.note(`renamed ${printableName(path)}: it is ${printableName(as)}`);
+  for (const { path, reason } of skipped.items)
+    verb.output.note(`left out ${printableName(path)}: ${printable(reason)}`);
   if (renamed.untold + skipped.untold > 0) {
     verb.output.note(`… and ${renamed.untold} more renamed, ${skipped.untold} more left out.`);
   }

@@ -1,20 +1,20 @@
 import type { FileRow } from "../../shared/operations/files/file-row.ts";
 import { listFiles } from "../../shared/operations/files/list-files.ts";
 import { FileProblems } from "../file-problems.ts";
-import { formatBytes, formatTime, printable } from "../format.ts";
+import { formatBytes, formatTime, printableName } from "../format.ts";
 import { withImage } from "../open-image.ts";
-import { RowStream } from "../row-stream.ts";
+import { withRows } from "../row-stream.ts";
 import type { Verb } from "../verb.ts";
 
 export async function ls(verb: Verb, text: string, recursive: boolean): Promise<number> {
   return withImage(verb, text, async ({ fs, volume }) => {
-    const rows = new RowStream(verb);
     const problems = new FileProblems(verb);
-    for await (const listed of listFiles(fs, volume.path ?? "/", { recursive }, verb.signal)) {
-      if (listed.kind === "problem") problems.add(listed.problem);
-      else await rows.add(listed.row, lineOf(listed.row, recursive));
-    }
-    await rows.end();
+    await withRows(verb, async (rows) => {
+      for await (const listed of listFiles(fs, volume.path ?? "/", { recursive }, verb.signal)) {
+        if (listed.kind === "problem") problems.add(listed.problem);
+        else await rows.add(listed.row, lineOf(listed.row, recursive));
+      }
+    });
     return problems.exitCode;
   });
 }
@@ -30,7 +30,7 @@ function lineOf(row: FileRow, recursive: boolean): string {
     String(gid).padStart(5),
     size.padStart(10),
     formatTime(row.modifiedAt).padStart(19),
-    printable(recursive ? row.path : row.name),
+    printableName(recursive ? row.path : row.name),
   ];
-  return `${columns.join(" ")}${target === undefined ? "" : ` -> ${printable(target)}`}`;
+  return `${columns.join(" ")}${target === undefined ? "" : ` -> ${printableName(target)}`}`;
 }

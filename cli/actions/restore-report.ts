@@ -4,7 +4,7 @@ import { errorRecord } from "../../shared/core/errors.ts";
 import type { ChosenDisk, ChosenRestore } from "../../shared/operations/restore/choose-restore.ts";
 import type { DamagedRange } from "../../shared/operations/restore/damage.ts";
 import type { RestoredDisks } from "../../shared/operations/restore/restore-disks.ts";
-import { formatBytes, formatTime } from "../format.ts";
+import { formatBytes, formatTime, printable } from "../format.ts";
 import type { Verb } from "../verb.ts";
 
 export const damagedExitCode = 5;
@@ -62,5 +62,5 @@ export function tellDamage(verb: Verb, disk: string, damaged: readonly DamagedRa
 }
 
 function tellLost(verb: Verb, disk: string, error: FarsideError): void {
-  verb.output.warning(`LOST: disk ${disk} as a whole, not restored: ${error.message}`);
+  verb.output.warning(`LOST: disk ${disk} as a whole, not restored: ${printable(error.message)}`);
 }

@@ -1,7 +1,7 @@
 /** Targets that need no server: memory, and files. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -99,6 +99,46 @@ describe.each(["raw", "vhd"] as const)("Files as a target (%s)", (format) => {
     await writeFile(disk.url, "mine");
     await expect(second.prepare(disk, run, signal)).rejects.toMatchObject({ code: "target-exists" });
     expect(await readFile(disk.url, "utf8")).toBe("mine");
+  });
+
+  test("go on with work that was killed at any point of its beginning", async () => {
+    const begun = newPlace();
+    const first = new FileTarget(format);
+    await first.prepare(diskAt(begun, first), run, signal);
+    await first.leave();
+    const { url } = diskAt(begun, first);
+    const state = await readFile(`${url}.partial.state`);
+    /** What a kill leaves: the state alone, an empty file beside it, one that was not cut to its length yet. */
+    for (const left of [undefined, 0, 4096]) {
+      const place = newPlace();
+      const target = new FileTarget(format);
+      const disk = diskAt(place, target);
+      await mkdir(place, { recursive: true });
+      await writeFile(`${disk.url}.partial.state`, state);
+      if (left !== undefined) await writeFile(`${disk.url}.partial`, Buffer.alloc(left, 1));
+      await target.prepare(disk, run, signal);
+      expect(await target.reached(disk, run, signal)).toBe(0);
+      await target.finish(disk, run, signal);
+      expect((await readFile(disk.url)).subarray(0, sizeBytes).equals(Buffer.alloc(sizeBytes))).toBe(true);
+      expect(await readdir(place)).toEqual([`os.${format}`]);
+    }
+  });
+
+  test("write through no link that stands in the place of their own files", async () => {
+    const place = newPlace();
+    await mkdir(place, { recursive: true });
+    const victim = join(folder, `victim-${format}`);
+    await writeFile(victim, "mine");
+    const target = new FileTarget(format);
+    const disk = diskAt(place, target);
+    await symlink(victim, `${disk.url}.partial.state`);
+    await target.prepare(disk, run, signal);
+    await target.leave();
+    expect(await readFile(victim, "utf8")).toBe("mine");
+    await rm(`${disk.url}.partial`);
+    await symlink(victim, `${disk.url}.partial`);
+    await expect(target.prepare(disk, run, signal)).rejects.toMatchObject({ code: "target-exists" });
+    expect(await readFile(victim, "utf8")).toBe("mine");
   });
 
   test("let one process at a time write into a folder", async () => {

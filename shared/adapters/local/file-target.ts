@@ -8,7 +8,7 @@
  * 3. One process at a time writes into a folder: the lock ends with its process.
  */
 import { createHash } from "node:crypto";
-import { link, lstat, mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { constants, link, lstat, mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, RunId } from "../../core/ids.ts";
@@ -169,44 +169,50 @@ export class FileTarget implements ResumableTarget {
     // With both there, what stands under the final name is told first: it is what would be lost.
     if (final !== undefined && !this.#overwrite) return { kind: "final" };
     if (work !== undefined) {
-      const bytes = bytesOf(disk);
-      const fits = work.isFile && (work.sizeBytes === bytes || work.sizeBytes === bytes + vhdFooterBytes);
-      return isOwn && fits ? { kind: "own-work", state } : { kind: "foreign-work" };
+      return isOwn && work.isFile && fits(disk, state, work.sizeBytes)
+        ? { kind: "own-work", state }
+        : { kind: "foreign-work" };
     }
     return { kind: final === undefined ? "free" : "final" };
   }
 
   async #begin(disk: TargetDisk, runId: RunId): Promise<void> {
     if (this.#overwrite) await remove(disk);
-    const handle = await open(partial(disk), "wx+");
+    const { vaultId, vmId, pointId } = disk.origin ?? {};
+    const { name, sizeBytes } = disk;
+    const draft: UnfinishedFile = {
+      formatVersion: 1,
+      revision: 0,
+      restoreId: runId,
+      vaultId,
+      vmId,
+      pointId,
+      disk: name,
+      sizeBytes,
+      format: this.#format,
+      durableBytes: 0,
+      fileId: "",
+    };
+    let handle: FileHandle | undefined;
     try {
+      // Before the work itself: killed in between, no work stands there that nobody knows.
+      await createUnfinished(partial(disk), draft);
+      handle = await open(partial(disk), "wx+");
       await handle.truncate(bytesOf(disk));
-      const { vaultId, vmId, pointId } = disk.origin ?? {};
-      const { name, sizeBytes } = disk;
-      const state: UnfinishedFile = {
-        formatVersion: 1,
-        revision: 0,
-        restoreId: runId,
-        vaultId,
-        vmId,
-        pointId,
-        disk: name,
-        sizeBytes,
-        format: this.#format,
-        durableBytes: 0,
-        fileId: (await look(partial(disk)))?.fileId ?? "",
-      };
-      await createUnfinished(partial(disk), state);
+      const state = { ...draft, fileId: (await look(partial(disk)))?.fileId ?? "", revision: 1 };
+      await writeUnfinished(partial(disk), state);
       this.#work.set(disk.url, { runId, handle, state });
     } catch (error) {
-      await handle.close();
-      await remove(disk);
+      await handle?.close();
+      // What was not made here is not taken away here.
+      if (handle !== undefined) await rm(partial(disk), { force: true });
+      await removeUnfinished(partial(disk));
       throw error;
     }
   }
 
   async #goOn(disk: TargetDisk, runId: RunId, before: UnfinishedFile): Promise<void> {
-    const handle = await open(partial(disk), "r+");
+    const handle = await open(partial(disk), constants.O_RDWR | constants.O_NOFOLLOW);
     try {
       const isWhole = before.durableBytes === disk.sizeBytes;
       if (!isWhole) {
@@ -283,6 +289,13 @@ export class FileTarget implements ResumableTarget {
       `${disk.url} is not this restore's own unfinished work: nothing was written.`,
     );
   }
+}
+
+/** Killed while it was begun, or gone on with, it is as long as it stands for good or longer. */
+function fits(disk: TargetDisk, { durableBytes }: UnfinishedFile, fileBytes: number): boolean {
+  const bytes = bytesOf(disk);
+  if (durableBytes === disk.sizeBytes) return fileBytes === bytes || fileBytes === bytes + vhdFooterBytes;
+  return durableBytes <= fileBytes && fileBytes <= bytes + vhdFooterBytes;
 }
 
 const partial = (disk: TargetDisk): string => `${disk.url}.partial`;

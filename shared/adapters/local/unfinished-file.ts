@@ -1,9 +1,9 @@
 /**
  * What is written next to an unfinished disk, `<disk>.raw.partial.state`: whose work it is, and how far it stands for good. Two slots of
- * one JSON document each, written in turn.
+ * one JSON document each, written in turn. A link in its place is never followed: who put it there may mean another file.
  */
 import { createHash } from "node:crypto";
-import { open, readFile, rm } from "node:fs/promises";
+import { constants, open, rm, type FileHandle } from "node:fs/promises";
 import { z } from "zod";
 import { hasErrno } from "./errno.ts";
 
@@ -35,20 +35,32 @@ const sumLetters = 32;
 
 /** Undefined where there is none, or none that can be read: then nothing is known of the work next to it. */
 export async function readUnfinished(partialPath: string): Promise<UnfinishedFile | undefined> {
-  let text: string;
-  try {
-    text = await readFile(statePathOf(partialPath), "latin1");
-  } catch (error) {
-    if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
-  }
+  const text = await readSlots(statePathOf(partialPath));
+  if (text === undefined) return undefined;
   const slots = [text.slice(0, slotBytes), text.slice(slotBytes, 2 * slotBytes)].map(parseSlot);
   return slots.reduce((best, slot) => (best === undefined || (slot?.revision ?? -1) > best.revision ? slot : best));
 }
 
+async function readSlots(path: string): Promise<string | undefined> {
+  let handle: FileHandle | undefined;
+  try {
+    // Without waiting: a pipe in its place has nothing to say.
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(2 * slotBytes), 0, 2 * slotBytes, 0);
+    return buffer.toString("latin1", 0, bytesRead);
+  } catch (error) {
+    // ESPIPE: a pipe; EISDIR: a folder; ELOOP: a link.
+    if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EISDIR", "ESPIPE")) return undefined;
+    throw error;
+  } finally {
+    await handle?.close();
+  }
+}
+
 /** Makes the file anew, with both slots, so that later writes take no more space. */
 export async function createUnfinished(partialPath: string, state: UnfinishedFile): Promise<void> {
-  const handle = await open(statePathOf(partialPath), "w");
+  await removeUnfinished(partialPath);
+  const handle = await open(statePathOf(partialPath), "wx");
   try {
     await handle.writeFile(slotOf(state) + slotOf(state));
     await handle.sync();
@@ -59,7 +71,7 @@ export async function createUnfinished(partialPath: string, state: UnfinishedFil
 
 /** Replaces the older slot in place: a power cut leaves the newer one, and a full file system has room for it. */
 export async function writeUnfinished(partialPath: string, state: UnfinishedFile): Promise<void> {
-  const handle = await open(statePathOf(partialPath), "r+");
+  const handle = await open(statePathOf(partialPath), constants.O_RDWR | constants.O_NOFOLLOW);
   try {
     await handle.write(slotOf(state), (state.revision % 2) * slotBytes, "latin1");
     await handle.datasync();

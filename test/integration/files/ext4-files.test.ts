@@ -7,6 +7,7 @@ import type { DiskPart, ImageVault } from "../../support/files/image-vault.ts";
 import { makeGptDisk, putParts, startImageVault } from "../../support/files/image-vault.ts";
 import { runTool } from "../../support/files/run-tool.ts";
 import { makeImage, withMounted } from "../../support/images/mounted-image.ts";
+import { FarsideError } from "../../../shared/core/errors.ts";
 import { haveTools } from "../../support/tools.ts";
 import { chunkOf } from "../../support/files/chunk-of.ts";
 import { signal } from "../../support/vault/vault-fixture.ts";
@@ -223,12 +224,7 @@ describe.runIf(haveTools("root", "mkfs.ext4", "sgdisk", "tar", "unzip", "setfatt
 
   const refusals: readonly (readonly [string, readonly string[], number, RegExp])[] = [
     ["a VM that is not there", ["ls", "web2:os/p1"], 3, /"web2"/],
-    [
-      "a point that is not there",
-      ["ls", "web1@01M7YHYXK06QW0SEJP83TBN2RS:os/p1"],
-      3,
-      /does not exist: "farside point list" shows/,
-    ],
+    ["a point that is not there", ["ls", "web1@01M7YHYXK06QW0SEJP83TBN2RS:os/p1"], 3, /does not exist/],
     ["a volume that is not there", ["ls", "web1:os/p2"], 3, /no volume "os\/p2".*os, os\/p1/],
     ["a disk that holds partitions", ["ls", "web1:os"], 1, /holds partitions/],
     ["a path that is not there", ["cat", "web1:os/p1:/none"], 3, /has no "none"/],
@@ -250,6 +246,36 @@ describe.runIf(haveTools("root", "mkfs.ext4", "sgdisk", "tar", "unzip", "setfatt
     expect(refused.err).toMatch(message);
     expect(refused.err.split("\n")).toHaveLength(2);
     expect(refused.exitCode).toBe(exitCode);
+  });
+
+  test("leave a whole document where they are interrupted in the middle, and the error on standard error", async () => {
+    const interrupted = new AbortController();
+    let written = "";
+    const shell = {
+      signal: interrupted.signal,
+      out: (text: string) => (written += text),
+      write: async (bytes: Uint8Array) => {
+        written += Buffer.from(bytes).toString();
+        interrupted.abort(new FarsideError("interrupted", "Interrupted."));
+        interrupted.signal.throwIfAborted();
+      },
+    };
+    const { exitCode, err } = await vault.runIn(shell, "ls", "-r", "web1:os/p1", "--json");
+    expect({ exitCode, err }).toEqual({ exitCode: 130, err: "farside: Interrupted.\n" });
+    const rows: unknown = JSON.parse(written);
+    expect(Array.isArray(rows) && rows.length > 100).toBe(true);
+    // Now before the first row: the error is the document.
+    written = "";
+    expect((await vault.runIn(shell, "find", "web1:os/p1", "*", "--json")).exitCode).toBe(130);
+    expect(JSON.parse(written)).toMatchObject({ error: { code: "interrupted" } });
+  });
+
+  test("say that their output cannot be written", async () => {
+    for (const line of ["get web1:os/p1:/ --tar", "volumes web1 --json"]) {
+      const { exitCode, err } = await vault.shell(`farside ${line} > /dev/full`);
+      expect({ line, exitCode }).toEqual({ line, exitCode: 1 });
+      expect(err).toMatch(/^farside: Standard output cannot be written.*ENOSPC/m);
+    }
   });
 
   test("tell a lost chunk by exit code 5 and its files, and take the rest out", async () => {
@@ -276,6 +302,8 @@ async function fill(root: string): Promise<void> {
   await mkdir(at("etc"));
   await mkdir(at(long, long), { recursive: true });
   await mkdir(at("ünïcode 名"));
+  await mkdir(at("many"));
+  for (let count = 0; count < 400; count++) await writeFile(at("many", `file-${count}`), "");
   await writeFile(at("etc/hosts"), "127.0.0.1\n", { mode: 0o640 });
   await writeFile(at("etc/changed"), "first\n");
   await writeFile(at("etc/removed"), "removed\n");

@@ -9,6 +9,7 @@ import { openContainer } from "../../../shared/adapters/azure/storage-clients.ts
 import type { Manifest } from "../../../shared/core/vault/manifest.ts";
 import { initVault } from "../../../shared/operations/vault/init-vault.ts";
 import type { OpenVault } from "../../../shared/operations/vault/open-vault.ts";
+import type { Shell } from "../../../cli/shell.ts";
 import type { CliResult } from "../cli/farside.ts";
 import { farside } from "../cli/farside.ts";
 import { startTestAzurite } from "../test-azurite.ts";
@@ -31,6 +32,8 @@ export interface ImageVault {
   backUp(vm: string, images: Readonly<Record<string, string>>): Promise<Manifest>;
   /** A command line in this process, with the same environment and folder: what starts no process takes no second. */
   run(...args: readonly string[]): Promise<CliResult>;
+  /** The same with another signal, or another place for what it writes. */
+  runIn(shell: Partial<Shell>, ...args: readonly string[]): Promise<CliResult>;
   /** A shell line with `farside` as a real process. */
   shell(line: string): Promise<ProcessResult>;
   stop(): Promise<void>;
@@ -73,6 +76,7 @@ export async function startImageVault(): Promise<ImageVault> {
       return backUp({ vault, clock }, vm, contents);
     },
     run: (...args) => farside(args, { cwd: folder, environment }),
+    runIn: (shell, ...args) => farside(args, { cwd: folder, environment, ...shell }),
     shell: (line) =>
       started("bash", ["-c", `set -o pipefail; farside() { "${process.execPath}" "${entry}" "$@"; }; ${line}`]),
     async stop() {

@@ -1,6 +1,14 @@
 /** How the command line reads what people type, and writes what people read. */
 import { describe, expect, test } from "vitest";
-import { formatBytes, formatFields, formatSeconds, formatTable, formatTime, printable } from "../../../cli/format.ts";
+import {
+  formatBytes,
+  formatFields,
+  formatSeconds,
+  formatTable,
+  formatTime,
+  printable,
+  printableName,
+} from "../../../cli/format.ts";
 import { Output } from "../../../cli/output.ts";
 import { byteSize, durationSeconds, instant, namedUrl, percent, wholeNumber } from "../../../cli/parse.ts";
 import { Progress } from "../../../cli/progress.ts";
@@ -95,6 +103,22 @@ describe("Tables", () => {
     expect(printable(evil)).toBe("a [2J   b ");
     expect(formatTable(columns, [{ name: evil, size: 1 }])).toBe("NAME        SIZE\na [2J   b      1\n");
     expect(formatFields([["x", evil]])).not.toContain("\u001b");
+    expect(printable("exe\u202etxt\u2028")).toBe("exe txt ");
+  });
+
+  test("show names that differ as names that differ", () => {
+    const names = ["a\nb", "a\tb", "a\rb", "a\u001bb", "a\u009bb", "a\u202eb", "a\u2066b", "a b", "äö 名"];
+    expect(names.map(printableName)).toEqual([
+      "a\\nb",
+      "a\\tb",
+      "a\\rb",
+      "a\\x1bb",
+      "a\\u{9b}b",
+      "a\\u{202e}b",
+      "a\\u{2066}b",
+      "a b",
+      "äö 名",
+    ]);
   });
 });
 
