@@ -14,6 +14,7 @@ import { exportCache } from "../../cli/actions/export.ts";
 import { haveTools, tool } from "../../test/support/tools.ts";
 import type { ExporterAnswer, ExporterAsk, ExporterOrder } from "../support/exporter.ts";
 import type { Figure } from "../support/figure.ts";
+import { launcherArguments, launcherEnvironment } from "../support/launched.ts";
 import { makeDisk, mib, startRegions } from "../support/regions.ts";
 import { runCopier } from "../support/run-copier.ts";
 
@@ -73,6 +74,8 @@ export async function nbdCopy(): Promise<Figure[]> {
 async function startExporter(order: ExporterOrder): Promise<ChildProcess> {
   const child = fork(fileURLToPath(new URL("../support/exporter.ts", import.meta.url)), {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
+    execArgv: [...launcherArguments],
+    env: launcherEnvironment,
   });
   child.send(order);
   await answerOf(child);

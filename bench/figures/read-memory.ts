@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Figure } from "../support/figure.ts";
+import { launcherArguments, launcherEnvironment } from "../support/launched.ts";
 import { mib } from "../support/regions.ts";
 
 const run = promisify(execFile);
@@ -21,8 +22,8 @@ export async function readMemory(): Promise<Figure[]> {
     const reader = fileURLToPath(new URL("../support/huge-disk-reader.ts", import.meta.url));
     const chunks = join(folder, "chunks");
     await run(process.execPath, [reader, "make", chunks]);
-    const env = { ...process.env, MALLOC_MMAP_THRESHOLD_: "131072" };
-    const { stdout } = await run(process.execPath, ["--max-semi-space-size=4", reader, "read", chunks], { env });
+    const env = launcherEnvironment;
+    const { stdout } = await run(process.execPath, [...launcherArguments, reader, "read", chunks], { env });
     const { peakBytes, bytes } = JSON.parse(stdout) as { peakBytes: number; bytes: number };
     return [
       {

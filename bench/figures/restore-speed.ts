@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Figure } from "../support/figure.ts";
+import { launcherArguments, launcherEnvironment } from "../support/launched.ts";
 import { makeDisk, mib, startRegions } from "../support/regions.ts";
 import type { RestorerOrder } from "../support/restorer.ts";
 import { runCopier } from "../support/run-copier.ts";
@@ -59,6 +60,8 @@ export async function restoreSpeed(): Promise<Figure[]> {
 async function timed(order: RestorerOrder): Promise<number> {
   const child = fork(fileURLToPath(new URL("../support/restorer.ts", import.meta.url)), {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
+    execArgv: [...launcherArguments],
+    env: launcherEnvironment,
   });
   let seconds: number | undefined;
   child.on("message", (message: { readonly seconds: number }) => (seconds = message.seconds));

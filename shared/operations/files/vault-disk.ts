@@ -3,7 +3,7 @@
  *
  * 1. Chunks of zeros are never fetched, and neither are segments of zeros.
  * 2. Extents and content names come from the index and the segments alone.
- * 3. What a read gives keeps at most twice its own length in memory.
+ * 3. What a read gives keeps no more in memory than its own length.
  * 4. Damage is never passed over in silence. Without `onDamage` a read of damaged bytes throws `vault-corrupt`, naming the disk and
  *    the bytes. With it, they read as zeros, and each damaged stretch that is met is told once.
  */
@@ -174,7 +174,7 @@ class VaultDisk implements BlockDevice {
       const whole = await this.#cache.chunk(piece.id, plainBytes, signal);
       const part = whole.subarray(piece.offset - start, piece.offset - start + piece.length);
       // Who keeps a few bytes for long, as a slow client does, must not keep the chunk that they are from.
-      return part.length * 2 > whole.length ? part : new Uint8Array(part);
+      return part.length === whole.length ? part : new Uint8Array(part);
     } catch (error) {
       this.#tellDamage(start, start + plainBytes, error);
       return new Uint8Array(piece.length);
