@@ -37,7 +37,7 @@ export interface ExtractionTarget {
     facts: TargetFacts,
     signal: AbortSignal,
   ): Promise<void>;
-  /** Another name of a file that was written before. */
+  /** Another name of a file that was written before. Throws `not-supported` where the target cannot: then it is to be written again. */
   makeHardLink(path: TargetPath, existing: TargetPath): Promise<void>;
   /** As it stands, wherever it leads: nothing is ever written through it. */
   makeLink(path: TargetPath, text: string, facts: TargetFacts): Promise<void>;

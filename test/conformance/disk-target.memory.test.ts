@@ -124,6 +124,17 @@ describe.each(["raw", "vhd"] as const)("Files as a target (%s)", (format) => {
     }
   });
 
+  test("say where no folder can be made", async () => {
+    const place = newPlace();
+    await mkdir(place, { recursive: true });
+    await writeFile(join(place, "file"), "mine");
+    const target = new FileTarget(format);
+    await expect(target.prepare(diskAt(join(place, "file", "x"), target), run, signal)).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringMatching(/cannot be made: a file stands on the way/) as string,
+    });
+  });
+
   test("write through no link that stands in the place of their own files", async () => {
     const place = newPlace();
     await mkdir(place, { recursive: true });

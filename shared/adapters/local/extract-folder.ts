@@ -23,6 +23,7 @@ import {
   unlink,
   utimes,
 } from "node:fs/promises";
+import { join } from "node:path";
 import { fileTimeMs } from "../../core/files/file-time.ts";
 import type { TargetNames } from "../../core/files/target-name.ts";
 import { FarsideError } from "../../core/errors.ts";
@@ -45,6 +46,8 @@ export interface ExtractFolderOptions {
 
 /** Partial names that are tried: another one may be the image's own, or left by a process that died. */
 const maxPartialNames = 1000;
+/** link(2) on a file system without hard links (FAT, some network shares), or for a file that has as many names as it may. */
+const noLinkCodes = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 const zeroStepBytes = 64 * 1024;
 const zeros = Buffer.alloc(zeroStepBytes);
 
@@ -103,7 +106,16 @@ export class ExtractFolder implements ExtractionTarget {
   }
 
   async makeHardLink(path: TargetPath, existing: TargetPath): Promise<void> {
-    await this.#withPartial(path, (partial) => this.#attempt(path, () => link(this.#at(existing), partial)));
+    await this.#withPartial(path, (partial) =>
+      this.#attempt(path, async () => {
+        try {
+          await link(this.#at(existing), partial);
+        } catch (error) {
+          if (!hasErrno(error, ...noLinkCodes)) throw error;
+          throw new FarsideError("not-supported", "No further name of a file can be made here.", { cause: error });
+        }
+      }),
+    );
   }
 
   async makeLink(path: TargetPath, text: string, facts: TargetFacts): Promise<void> {
@@ -173,8 +185,7 @@ export class ExtractFolder implements ExtractionTarget {
     try {
       await link(partial, at);
     } catch (error) {
-      if (!hasErrno(error, "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK")) throw error;
-      // A file system without hard links (FAT, some network shares).
+      if (!hasErrno(error, ...noLinkCodes)) throw error;
       await refuseExisting(at);
       await rename(partial, at);
       return;
@@ -199,7 +210,7 @@ export class ExtractFolder implements ExtractionTarget {
     try {
       return await action();
     } catch (error) {
-      throw targetError(`${this.#options.folder}/${path.join("/")}`, error);
+      throw targetError(join(this.#options.folder, ...path), error);
     }
   }
 }

@@ -390,6 +390,13 @@ async function attempt(disk: TargetDisk, action: () => Promise<void>): Promise<v
         { cause, details: { path: disk.url } },
       );
     }
+    if (hasErrno(cause, "ENOTDIR", "ENOENT")) {
+      throw new FarsideError(
+        "unavailable",
+        `${disk.url} cannot be made: a file stands on the way to it, or the folder is gone or takes no files. Give another folder.`,
+        { cause, details: { path: disk.url } },
+      );
+    }
     if (hasErrno(cause, "EACCES", "EPERM", "EROFS")) {
       throw new FarsideError("forbidden", `${disk.url} may not be written: check the folder's permissions.`, { cause });
     }

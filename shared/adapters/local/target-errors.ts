@@ -16,9 +16,17 @@ export function targetError(path: string, cause: unknown): unknown {
     );
   }
   if (hasErrno(cause, "ENOSPC", "EDQUOT")) {
-    return new FarsideError("unavailable", `There is no space left for ${path}: free some, or give another folder.`, {
+    return new FarsideError("target-full", `There is no space left for ${path}: free some, or give another folder.`, {
       cause,
+      details: { path },
     });
+  }
+  if (hasErrno(cause, "ENOENT")) {
+    return new FarsideError(
+      "unavailable",
+      `${path} cannot be made: the folder it belongs into is gone, or takes no files. Give another folder.`,
+      { cause, details: { path } },
+    );
   }
   if (hasErrno(cause, "EACCES", "EPERM", "EROFS")) {
     return new FarsideError("forbidden", `${path} may not be written: check the permissions of the folder.`, { cause });

@@ -8,7 +8,7 @@ import type { ErrorCode } from "../../core/errors.ts";
 import type { PointId } from "../../core/ids.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import type { BlockDevice } from "../../ports/block-device.ts";
-import type { FileKind, FileStat, FileSystem } from "../../ports/file-system.ts";
+import type { FileKind, FileStat, FileSystem, FileSystemState } from "../../ports/file-system.ts";
 import type { ContentDigest } from "./content-digest.ts";
 import { byteDigest, contentDigest } from "./content-digest.ts";
 import { isOwnFault } from "./file-problem.ts";
@@ -74,9 +74,17 @@ export async function* fileVersions(
       node: stat.node,
       ...(modifiedAt === undefined ? {} : { modifiedAt }),
       ...compared,
+      ...noteOf(looked.volume.fs.facts.state, compared.note),
     };
     if (compared.result !== "unreadable") before = looked;
   }
+}
+
+/** Of a volume that was in use, what is compared may be old or torn: never silently. */
+function noteOf(state: FileSystemState, note: string | undefined): Pick<FileVersion, "note"> {
+  if (state.kind !== "dirty") return {};
+  const dirty = `DIRTY, may be old or torn: ${state.note}`;
+  return { note: note === undefined ? dirty : `${note}; ${dirty}` };
 }
 
 interface Seen {

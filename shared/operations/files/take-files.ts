@@ -174,18 +174,28 @@ class Taking {
 
   async #file(path: readonly string[], stat: FileStat, place: TargetPath): Promise<void> {
     const { node, sizeBytes } = stat;
-    const first = this.#hardLinked.get(node);
-    if (first !== undefined) {
-      await this.#target.makeHardLink(place, first);
-      this.#tally.counts.hardLinks += 1;
-      return;
-    }
+    if (await this.#otherName(path, node, place)) return;
     const pieces = this.#counting(this.#fs.read(node, { offset: 0, length: sizeBytes }, this.#signal));
     await this.#target.writeFile(place, sizeBytes, pieces, stat, this.#signal);
     if (stat.links > 1 && this.#hardLinked.size < maxHardLinked) this.#hardLinked.set(node, place);
     this.#tally.counts.files += 1;
     if (!this.#options.preserveSpecial) this.#tally.addDropped(path, stat);
     await this.#attributes(path, node, place);
+  }
+
+  /** Whether the file is there already and has this name too by now. */
+  async #otherName(path: readonly string[], node: NodeId, place: TargetPath): Promise<boolean> {
+    const first = this.#hardLinked.get(node);
+    if (first === undefined) return false;
+    try {
+      await this.#target.makeHardLink(place, first);
+      this.#tally.counts.hardLinks += 1;
+      return true;
+    } catch (error) {
+      if (!hasCode(error, "not-supported")) throw error;
+      this.#tally.addSkipped(path, "its tie to its other names, which cannot be made here: it is a file of its own");
+      return false;
+    }
   }
 
   async #link({ stat }: Standing, place: TargetPath): Promise<void> {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ExtractFolder, type ExtractFolderOptions } from "../../../../shared/adapters/local/extract-folder.ts";
+import { FarsideError } from "../../../../shared/core/errors.ts";
 import { corrupt } from "../../../../shared/core/vault/corrupt.ts";
 import { decodeFileName, encodeFileName } from "../../../../shared/images/file-name.ts";
 import { imageCorrupt } from "../../../../shared/images/image-errors.ts";
@@ -146,6 +147,31 @@ describe("A folder taken out", () => {
       "/torn image-corrupt",
     ]);
     expect((await readdir(folder)).sort()).toEqual(["a", "torn", "z"]);
+  });
+
+  test("has a file for each name where the target knows no hard links, and says so", async () => {
+    class Plain extends ExtractFolder {
+      override makeHardLink(): Promise<void> {
+        return Promise.reject(new FarsideError("not-supported", "No further name of a file can be made here."));
+      }
+    }
+    const shared = file("shared");
+    const fs = memoryFileSystem(directory({ a: shared, b: shared, c: shared }));
+    const names = { names: exact, encodeName: encodeFileName };
+    const target = new Plain({ folder, overwrite: false, preserveSpecial: false, owners: false, ...names });
+    const start = { path: [], stat: await fs.stat(fs.root, signal) };
+    const options = { as: [], attributes: false, preserveSpecial: false, onProgress: () => undefined };
+    const report = await takeFiles(fs, start, target, options, signal);
+    expect(report).toMatchObject({ ...whole, files: 3, hardLinks: 0, skipped: { items: { length: 2 } } });
+    for (const name of ["a", "b", "c"]) expect(await readFile(join(folder, name), "utf8")).toBe("shared");
+  });
+
+  test("ends with a word for it where its folder is taken away meanwhile", async () => {
+    await rm(folder, { recursive: true });
+    await expect(take(directory({ a: file("a", { sizeBytes: 1 }) }))).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringMatching(/out\/a cannot be made: the folder/) as string,
+    });
   });
 
   test("that is interrupted leaves no unfinished file, and ends by the interruption", async () => {

@@ -172,6 +172,21 @@ describe("Versions of a file", () => {
     expect(await results(points, true)).toEqual(["first", "same", "changed", "same", "unreadable vault-corrupt"]);
   });
 
+  test("say of each volume that was in use that what is compared may be old", async () => {
+    const state = { kind: "dirty", note: "its log was not replayed" } as const;
+    const fs = memoryFileSystem(directory({ f: link("g"), g: file("") }), { state });
+    const inUse = (path: string) => opening(async () => ({ path, fs, device: device(["a"]) }));
+    async function* all(): AsyncGenerator<VersionPoint> {
+      yield inUse("/g");
+      yield inUse("/");
+    }
+    const notes = (await collect(fileVersions(all(), { readData: false }, signal))).map(({ note }) => note);
+    expect(notes).toEqual([
+      "DIRTY, may be old or torn: its log was not replayed",
+      "a directory: what is in it is not compared; DIRTY, may be old or torn: its log was not replayed",
+    ]);
+  });
+
   test("of links and folders are told by what they are", async () => {
     const here = [extent(0, 1, 0)];
     expect(
