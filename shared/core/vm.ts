@@ -5,6 +5,8 @@ import { parseVmId } from "./ids.ts";
 import type { Timestamp } from "./timestamp.ts";
 import type { DiskRole } from "./vault/manifest.ts";
 
+export type PowerState = "running" | "stopped" | "unknown";
+
 export interface PageBlobDisk {
   readonly name: DiskName;
   /** The page blob's URL without a SAS. */

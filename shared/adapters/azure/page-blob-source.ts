@@ -19,6 +19,7 @@ import type {
   ChangedRange,
   DiskSource,
   OwnSnapshot,
+  SnapshotOutcome,
   SourceDisk,
   VmInspection,
 } from "../../ports/disk-source.ts";
@@ -39,6 +40,7 @@ const cleanUpLimitMs = 30_000;
 const snapshotTries = 3;
 
 export class PageBlobSource implements DiskSource {
+  readonly quiesces = false;
   readonly #accounts: StorageAccounts;
 
   constructor(accounts: StorageAccounts) {
@@ -88,10 +90,13 @@ export class PageBlobSource implements DiskSource {
     disks: readonly SourceDisk[],
     attempt: Attempt,
     signal: AbortSignal,
-  ): Promise<readonly DiskSnapshot[]> {
+  ): Promise<SnapshotOutcome> {
     const results = await Promise.allSettled(disks.map((disk) => this.#snapshotDisk(vm, disk, attempt, signal)));
     const failed = results.find((result) => result.status === "rejected");
-    if (failed === undefined) return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    if (failed === undefined) {
+      const snapshots = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+      return { kind: "taken", snapshots };
+    }
     const left = await this.#removeAttempt(vm, attempt);
     signal.throwIfAborted();
     const reason = failed.reason instanceof Error ? failed.reason.message : String(failed.reason);
@@ -99,6 +104,11 @@ export class PageBlobSource implements DiskSource {
       cause: failed.reason,
       details: { vm: vm.name },
     });
+  }
+
+  /** Its snapshots are there with the answer: it has never begun anything. */
+  continueSnapshot(): Promise<SnapshotOutcome> {
+    return Promise.reject(new FarsideError("internal", "The snapshots of page blobs are not waited for."));
   }
 
   async listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {

@@ -2,6 +2,7 @@
  * Disks in memory, for tests and the simulation: sparse pages, snapshots, and a changed-page list that is exact, or is the whole list
  * as an emulator gives it, or leaves changes out while every probe finds it exact.
  */
+import type { Achieved } from "../../core/achieved-consistency.ts";
 import { FarsideError } from "../../core/errors.ts";
 import type { AttemptId, DiskName, RunId } from "../../core/ids.ts";
 import type { TransientCondition } from "../../core/preflight.ts";
@@ -13,6 +14,8 @@ import type {
   ChangedRange,
   DiskSource,
   OwnSnapshot,
+  SnapshotAttempt,
+  SnapshotOutcome,
   SourceDisk,
   VmInspection,
 } from "../../ports/disk-source.ts";
@@ -46,6 +49,11 @@ export class MemoryDiskSource implements DiskSource {
   powerState: VmInspection["powerState"] = "running";
   /** Called before the snapshot of each disk; what it throws makes that snapshot fail. */
   beforeSnapshot: (disk: DiskName) => void | Promise<void> = () => undefined;
+  /** Brings its disks to rest by itself, and achieves this much. */
+  quiesces = false;
+  achieves: Achieved = { level: "filesystem" };
+  /** How often an attempt has to look again before its snapshots are there. */
+  waits = 0;
   /** Snapshots of one set lie this far apart, by the source's clock. */
   skewMs = 0;
   readonly #now: () => number;
@@ -54,6 +62,7 @@ export class MemoryDiskSource implements DiskSource {
   readonly #everMade = new Map<string, Snapshot>();
   /** Those of nobody's attempt. */
   readonly #kept = new Map<string, SparseImage>();
+  readonly #begun = new Map<string, { left: number; readonly snapshots: readonly DiskSnapshot[] }>();
   #made = 0;
 
   /** `now`: the source's clock, in milliseconds since 1970-01-01 UTC. */
@@ -125,9 +134,9 @@ export class MemoryDiskSource implements DiskSource {
   async snapshot(
     vm: ProtectedVm,
     disks: readonly SourceDisk[],
-    attempt: { runId: RunId; attemptId: AttemptId },
+    { runId, attemptId }: Omit<SnapshotAttempt, "wanted">,
     signal: AbortSignal,
-  ): Promise<readonly DiskSnapshot[]> {
+  ): Promise<SnapshotOutcome> {
     const made: string[] = [];
     const snapshots: DiskSnapshot[] = [];
     try {
@@ -137,7 +146,7 @@ export class MemoryDiskSource implements DiskSource {
         await this.beforeSnapshot(disk.name);
         const url = this.#urlOf(vm, disk.name);
         const id = `snapshot-${++this.#made}`;
-        const snapshot = { ...this.#disk(url), ...attempt, url, name: disk.name };
+        const snapshot = { ...this.#disk(url), runId, attemptId, url, name: disk.name };
         this.#snapshots.set(id, snapshot);
         this.#everMade.set(id, snapshot);
         made.push(id);
@@ -145,11 +154,28 @@ export class MemoryDiskSource implements DiskSource {
         const { name, ...facts } = disk;
         snapshots.push({ ...facts, disk: name, snapshotAt, reference: { url, snapshot: id } });
       }
-      return snapshots;
+      if (this.waits === 0) return this.#taken(snapshots);
+      this.#begun.set(attemptId, { left: this.waits, snapshots });
+      return { kind: "waiting", operation: attemptId, retryAfterMs: 60_000 };
     } catch (cause) {
       for (const id of made) this.#snapshots.delete(id);
       throw new FarsideError("snapshot-failed", `A snapshot could not be taken: ${String(cause)}`, { cause });
     }
+  }
+
+  continueSnapshot(
+    _vm: ProtectedVm,
+    operation: string,
+    _attempt: SnapshotAttempt,
+    signal: AbortSignal,
+  ): Promise<SnapshotOutcome> {
+    return this.#turn(signal, () => {
+      const begun = this.#begun.get(operation);
+      if (begun === undefined) throw new FarsideError("snapshot-failed", `There is no operation ${operation}.`);
+      if (begun.left <= 1) return this.#taken(begun.snapshots);
+      begun.left -= 1;
+      return { kind: "waiting", operation, retryAfterMs: 60_000 };
+    });
   }
 
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
@@ -210,6 +236,10 @@ export class MemoryDiskSource implements DiskSource {
 
   read(reference: Reference, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     return this.#turn(signal, () => readImage(this.#readable(reference), offset, length));
+  }
+
+  #taken(snapshots: readonly DiskSnapshot[]): SnapshotOutcome {
+    return { kind: "taken", snapshots, ...(this.quiesces ? { consistency: this.achieves } : {}) };
   }
 
   async #turn<T>(signal: AbortSignal, work: () => T): Promise<T> {
