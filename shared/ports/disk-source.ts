@@ -88,6 +88,8 @@ export interface DiskSource {
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]>;
   /** Done as well where it is already gone. */
   removeSnapshot(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
+  /** Gives back what was taken to read it (a SAS), by whatever process; nothing where nothing was. It can be read again afterwards. */
+  release(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
   snapshotExists(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<boolean>;
   /** The account whose diff `probeDiff` speaks of. */
   accountOf(reference: Readonly<Record<string, string>>): string;

@@ -14,6 +14,7 @@ import type { AttemptId, RunId } from "../../core/ids.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import { vhdFooterBytes } from "../../core/vhd.ts";
 import type { PageBlobDisk, ProtectedVm } from "../../core/vm.ts";
+import { requireSource } from "../../core/vm.ts";
 import type {
   ByteRange,
   ChangedRange,
@@ -48,8 +49,9 @@ export class PageBlobSource implements DiskSource {
   }
 
   async inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
+    const source = requireSource(vm, "page-blob");
     const found = await Promise.all(
-      vm.source.disks.map(async (disk) => {
+      source.disks.map(async (disk) => {
         const place = this.#accounts.place(disk.url);
         const client = this.#accounts.pageBlob(place);
         const what = this.#name(place);
@@ -58,7 +60,7 @@ export class PageBlobSource implements DiskSource {
       }),
     );
     return {
-      powerState: vm.source.powerState ?? "unknown",
+      powerState: source.powerState ?? "unknown",
       conditions: found.some(({ facts }) => facts.isBeingCopied) ? ["provisioning"] : [],
       disks: found.map(({ disk, place, facts, sizeBytes }) => ({
         name: disk.name,
@@ -112,7 +114,9 @@ export class PageBlobSource implements DiskSource {
   }
 
   async listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
-    const lists = await Promise.all(vm.source.disks.map((disk) => this.#snapshotsOf(disk, signal)));
+    const lists = await Promise.all(
+      requireSource(vm, "page-blob").disks.map((disk) => this.#snapshotsOf(disk, signal)),
+    );
     return lists.flat();
   }
 
@@ -120,6 +124,9 @@ export class PageBlobSource implements DiskSource {
     const { client, what } = this.#open(reference);
     await storageCall(`remove ${what}`, signal, (abortSignal) => unlessAbsent(client.delete({ abortSignal })));
   }
+
+  /** Read with the account's own key or identity: nothing was taken. */
+  async release(): Promise<void> {}
 
   async snapshotExists(reference: Reference, signal: AbortSignal): Promise<boolean> {
     const { client, what } = this.#open(reference);
@@ -249,7 +256,7 @@ export class PageBlobSource implements DiskSource {
   }
 
   #placeOf(vm: ProtectedVm, disk: SourceDisk): BlobPlace {
-    const known = vm.source.disks.find((one) => one.name === disk.name);
+    const known = requireSource(vm, "page-blob").disks.find((one) => one.name === disk.name);
     if (known === undefined) throw new FarsideError("internal", `${vm.name} has no disk ${disk.name}.`);
     return this.#accounts.place(known.url);
   }

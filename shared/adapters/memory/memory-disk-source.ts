@@ -9,6 +9,7 @@ import type { TransientCondition } from "../../core/preflight.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import { timestamp } from "../../core/timestamp.ts";
 import type { PageBlobDisk, ProtectedVm } from "../../core/vm.ts";
+import { requireSource } from "../../core/vm.ts";
 import type {
   ByteRange,
   ChangedRange,
@@ -123,11 +124,12 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
+    const source = requireSource(vm, "page-blob");
     return this.#turn(signal, () => ({
-      powerState: vm.source.powerState ?? this.powerState,
+      powerState: source.powerState ?? this.powerState,
       conditions: this.conditions,
-      disks: vm.source.disks.map((disk) => this.#describe(disk)),
-      configuration: { name: vm.name, disks: vm.source.disks.map(({ name, role }) => ({ name, role })) },
+      disks: source.disks.map((disk) => this.#describe(disk)),
+      configuration: { name: vm.name, disks: source.disks.map(({ name, role }) => ({ name, role })) },
     }));
   }
 
@@ -179,7 +181,7 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
-    const urls = new Set(vm.source.disks.map((disk) => disk.url));
+    const urls = new Set(requireSource(vm, "page-blob").disks.map((disk) => disk.url));
     return this.#turn(signal, () =>
       [...this.#snapshots]
         .filter(([, snapshot]) => urls.has(snapshot.url))
@@ -194,6 +196,10 @@ export class MemoryDiskSource implements DiskSource {
 
   removeSnapshot(reference: Reference, signal: AbortSignal): Promise<void> {
     return this.#turn(signal, () => void this.#snapshots.delete(reference["snapshot"] ?? ""));
+  }
+
+  release(_reference: Reference, signal: AbortSignal): Promise<void> {
+    return this.#turn(signal, () => undefined);
   }
 
   snapshotExists(reference: Reference, signal: AbortSignal): Promise<boolean> {
@@ -254,7 +260,7 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   #urlOf(vm: ProtectedVm, name: DiskName): string {
-    const disk = vm.source.disks.find((one) => one.name === name);
+    const disk = requireSource(vm, "page-blob").disks.find((one) => one.name === name);
     if (disk === undefined) throw new FarsideError("not-found", `The VM ${vm.name} has no disk ${name}.`);
     return disk.url;
   }

@@ -8,6 +8,7 @@ import type { Freeze } from "../../core/run.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import { timestamp } from "../../core/timestamp.ts";
 import type { PowerState, ProtectedVm } from "../../core/vm.ts";
+import { guestUrlOf } from "../../core/vm.ts";
 import type { DiskSource } from "../../ports/disk-source.ts";
 import type { Context } from "../context.ts";
 import { changeRun } from "../run/change-run.ts";
@@ -30,9 +31,10 @@ export function planFreeze(
   if (source.quiesces) {
     return givesUpGuest(run.waited, run.least) ? { kind: "none", reason: "given-up" } : { kind: "platform" };
   }
-  if (vm.source.guestUrl === undefined) return { kind: "none", reason: "no-guest" };
+  const guestUrl = guestUrlOf(vm);
+  if (guestUrl === undefined) return { kind: "none", reason: "no-guest" };
   if (givesUpGuest(run.waited, run.least)) return { kind: "none", reason: "given-up" };
-  return { kind: "freeze", guestUrl: vm.source.guestUrl };
+  return { kind: "freeze", guestUrl };
 }
 
 export interface FrozenWork<T> {

@@ -10,6 +10,7 @@ import { sampleRunId } from "../../support/sample-rows.ts";
 import { startStorageProxy, throughProxy, type StorageProxy } from "../../support/storage-proxy.ts";
 import { startTestAzurite, type TestAzurite } from "../../support/test-azurite.ts";
 import { taken } from "../../support/taken.ts";
+import { requireSource } from "../../../shared/core/vm.ts";
 
 const mib = 1024 * 1024;
 const signal = AbortSignal.timeout(230_000);
@@ -99,7 +100,12 @@ describe("The size of a disk", () => {
 describe("What is no disk", () => {
   const withUrl = (vm: ProtectedVm, url: string): ProtectedVm => ({
     ...vm,
-    source: { ...vm.source, disks: vm.source.disks.slice(0, 1).map((disk) => ({ ...disk, url })) },
+    source: {
+      kind: "page-blob",
+      disks: requireSource(vm, "page-blob")
+        .disks.slice(0, 1)
+        .map((disk) => ({ ...disk, url })),
+    },
   });
 
   test.each([

@@ -47,6 +47,7 @@ describe("The settings of the app", () => {
           connectionString: whole.FARSIDE_ACCOUNT_SOURCE,
         },
       ],
+      arm: { kind: "azure" },
       limits: {
         windowBytes: 1024 ** 3,
         stepBudgetMs: 240_000,
