@@ -29,9 +29,8 @@ const meanings: Readonly<Record<string, ErrorCode>> = {
   InvalidAuthenticationToken: "forbidden",
   ScopeLocked: "forbidden",
   RequestDisallowedByPolicy: "forbidden",
-  // The guest could not be brought to rest: agent, VSS writers, scripts. After some tries the policy may accept less.
+  // The guest could not be brought to rest. After some tries the policy may accept less.
   VMAgentStatusCommunicationError: "guest-failed",
-  VMRestorePointClientError: "guest-failed",
   VMRestorePointInternalError: "snapshot-failed",
   DiskRestorePointClientError: "snapshot-failed",
   DiskRestorePointUsedByCustomer: "conflict",
@@ -64,6 +63,8 @@ export function armError(error: unknown, doing: string, signal: AbortSignal): un
 
 function meaning({ status, code, hasFailed }: ArmFault): ErrorCode {
   if (status === 429 || code === "TooManyRequests") return "throttled";
+  // Of VSS writers and scripts where the operation failed; where the request was refused, another point is being made, or there are 500.
+  if (code === "VMRestorePointClientError") return hasFailed ? "guest-failed" : "conflict";
   const known = code === undefined ? undefined : meanings[code];
   if (known !== undefined) return known;
   if (hasFailed) return "snapshot-failed";

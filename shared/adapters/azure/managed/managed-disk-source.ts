@@ -33,7 +33,7 @@ import { beginSnapshots, readSnapshots } from "./incremental-snapshots.ts";
 import { inspectVm, type InspectedDisk, type ManagedInspection } from "./inspect-vm.ts";
 import { ownSnapshots } from "./own-snapshots.ts";
 import { pageLister } from "./page-list.ts";
-import { removeMade } from "./remove-made.ts";
+import { MadeRemover } from "./remove-made.ts";
 import { beginRestorePoint, readRestorePoint } from "./restore-points.ts";
 
 export interface ManagedDisksOptions {
@@ -45,7 +45,7 @@ export interface ManagedDisksOptions {
 }
 
 const lookAgainMs = 15_000;
-const copyLookMs = 5 * 60_000;
+const longestLookMs = 5 * 60_000;
 /** A restore point takes minutes; the background copy of the first one of a large Premium SSD v2 or Ultra disk, hours. */
 const operationLimitMs = 2 * 3_600_000;
 const copyLimitMs = 24 * 3_600_000;
@@ -56,6 +56,7 @@ export class ManagedDiskSource implements DiskSource {
   readonly #clock: Pick<Clock, "now" | "monotonic">;
   readonly #lookAgainMs: number;
   readonly #access: DiskAccess;
+  readonly #remover: MadeRemover;
   /** By the list of disks that an inspection gave: what the port has no place for. */
   readonly #inspections = new WeakMap<readonly SourceDisk[], ManagedInspection>();
 
@@ -64,6 +65,7 @@ export class ManagedDiskSource implements DiskSource {
     this.#clock = clock;
     this.#lookAgainMs = options.lookAgainMs ?? lookAgainMs;
     this.#access = new DiskAccess(arm, () => clock.monotonic());
+    this.#remover = new MadeRemover(arm, this.#access);
   }
 
   async inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
@@ -112,16 +114,18 @@ export class ManagedDiskSource implements DiskSource {
     if (made.some(({ poller }) => poller !== undefined)) return this.#later(now, operationLimitMs);
     const read = begun.kind === "restore-point" ? readRestorePoint : readSnapshots;
     const finished = await read(arm, now, signal);
-    if (finished.kind === "copying") return this.#later(now, copyLimitMs, copyLookMs);
+    if (finished.kind === "copying") return this.#later(now, copyLimitMs);
     return { kind: "taken", snapshots: finished.snapshots, consistency: finished.achieved };
   }
 
   async listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
-    return ownSnapshots(await this.#arm(), vm, requireSource(vm, "managed").resourceId, signal);
+    const own = await ownSnapshots(await this.#arm(), vm, requireSource(vm, "managed").resourceId, signal);
+    this.#remover.seen(own.map(({ reference }) => parseReference(reference)));
+    return own;
   }
 
   async removeSnapshot(reference: Reference, signal: AbortSignal): Promise<void> {
-    await removeMade(await this.#arm(), this.#access, parseReference(reference), signal);
+    await this.#remover.remove(parseReference(reference), signal);
   }
 
   async release(reference: Reference, signal: AbortSignal): Promise<void> {
@@ -203,7 +207,8 @@ export class ManagedDiskSource implements DiskSource {
     return pageLister((call) => this.#access.with(references, signal, call), what, signal);
   }
 
-  #later(begun: BegunOperation, limitMs = operationLimitMs, retryAfterMs = this.#lookAgainMs): SnapshotOutcome {
+  /** Looked at the less often the longer it takes: some thirty times in two hours. */
+  #later(begun: BegunOperation, limitMs = operationLimitMs): SnapshotOutcome {
     const elapsedMs = this.#clock.now() - begun.startedAt;
     if (elapsedMs > limitMs) {
       throw new FarsideError(
@@ -211,7 +216,8 @@ export class ManagedDiskSource implements DiskSource {
         `The platform has not finished the ${begun.kind.replace("-", " ")} in ${Math.round(elapsedMs / 60_000)} minutes: it is given up.`,
       );
     }
-    return { kind: "waiting", operation: JSON.stringify(begun), retryAfterMs };
+    const retryAfterMs = Math.min(Math.max(this.#lookAgainMs, elapsedMs / 4), longestLookMs);
+    return { kind: "waiting", operation: JSON.stringify(begun), retryAfterMs: Math.round(retryAfterMs) };
   }
 }
 

@@ -99,7 +99,8 @@ export async function readRestorePoint(
     return {
       ...inspected(disk),
       sizeBytes: found.properties.diskSizeBytes ?? disk.sizeBytes,
-      snapshotAt: instant(found.properties.timeCreated ?? properties.timeCreated),
+      // The point's own instant: that all its disks are of it is what a restore point is.
+      snapshotAt: instant(properties.timeCreated ?? found.properties.timeCreated),
       reference: { kind: "disk-restore-point", id: found.id },
     };
   });

@@ -32,6 +32,8 @@ describe("An error of ARM", () => {
   test("of an operation that failed at its end is known by the code in its text, which is all that the SDK keeps", () => {
     const failed = (code: string) => new Error(`The long-running operation has failed. ${code}. Why it did.`);
     expect(mapped(failed("VMAgentStatusCommunicationError"))).toMatchObject({ code: "guest-failed" });
+    expect(mapped(failed("VMRestorePointClientError"))).toMatchObject({ code: "guest-failed" });
+    expect(mapped(answered(409, "VMRestorePointClientError"))).toMatchObject({ code: "conflict" });
     expect(mapped(failed("SomethingNew"))).toMatchObject({
       code: "snapshot-failed",
       message: expect.stringContaining("Why it did"),
