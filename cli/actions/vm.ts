@@ -1,3 +1,5 @@
+import { counted } from "../../shared/core/counted.ts";
+import { parseVmResourceId } from "../../shared/core/resource-id.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
 import { parseDiskName, parsePolicyName, parseVmName, quote } from "../../shared/core/ids.ts";
 import type { VmView } from "../../shared/wire/http/vm.ts";
@@ -9,7 +11,8 @@ import type { Verb } from "../verb.ts";
 
 export interface ProtectFlags {
   readonly policy: string;
-  readonly disk: readonly NamedUrl[];
+  readonly disk?: readonly NamedUrl[];
+  readonly resourceId?: string;
   readonly excludeDisk?: readonly string[];
   readonly osDisk?: string;
   readonly guest?: string;
@@ -23,36 +26,57 @@ export async function protect(verb: Verb, nameText: string, flags: ProtectFlags)
   const name = parseVmName(nameText);
   const body = {
     policy: parsePolicyName(flags.policy),
-    source: {
-      kind: "page-blob",
-      disks: disksOf(flags),
-      ...(flags.guest === undefined ? {} : { guestUrl: flags.guest }),
-      ...(flags.powerState === undefined ? {} : { powerState: flags.powerState }),
-    },
+    source: sourceOf(flags),
     ...(flags.osType === undefined ? {} : { osType: flags.osType }),
     ...(flags.osVersion === undefined ? {} : { osVersion: flags.osVersion }),
     ...(flags.role === undefined ? {} : { role: flags.role }),
   };
   const { raw, value, status } = await new Api(verb).put(`vms/${name}`, body, vmViewSchema);
-  const disks = `${value.source.disks.length} ${value.source.disks.length === 1 ? "disk" : "disks"}`;
+  const disks = value.source.kind === "managed" ? "its managed disks" : counted(value.source.disks.length, "disk");
   verb.output.done(
     raw,
     `${status === 201 ? "Protecting" : "Changed"} ${name}: ${disks}, policy ${value.policy}. Back it up now with "farside backup ${name} --wait".`,
   );
 }
 
-function disksOf(flags: ProtectFlags): readonly object[] {
-  for (const disk of flags.disk) parseDiskName(disk.name);
+function sourceOf(flags: ProtectFlags): object {
+  const { resourceId, disk, guest, powerState } = flags;
+  if (resourceId === undefined && disk === undefined) {
+    throw new FarsideError(
+      "bad-input",
+      "Say what to protect: --resource-id for a VM of Azure, or --disk for page blobs.",
+    );
+  }
+  if (resourceId === undefined) {
+    return {
+      kind: "page-blob",
+      disks: disksOf(flags, disk ?? []),
+      ...(guest === undefined ? {} : { guestUrl: guest }),
+      ...(powerState === undefined ? {} : { powerState }),
+    };
+  }
+  const others = ["disk", "excludeDisk", "osDisk", "guest", "powerState"] as const;
+  if (others.some((name) => flags[name] !== undefined)) {
+    throw new FarsideError(
+      "bad-input",
+      "With --resource-id the VM's disks, state and guest are the platform's: leave out their options.",
+    );
+  }
+  return { kind: "managed", resourceId: parseVmResourceId(resourceId) };
+}
+
+function disksOf(flags: ProtectFlags, given: readonly NamedUrl[]): readonly object[] {
+  for (const disk of given) parseDiskName(disk.name);
   const named = (name: string): string => {
-    if (flags.disk.some((disk) => disk.name === name)) return name;
-    const known = flags.disk.map((disk) => disk.name).join(", ");
+    if (given.some((disk) => disk.name === name)) return name;
+    const known = given.map((disk) => disk.name).join(", ");
     throw new FarsideError("not-found", `There is no disk ${quote(name)} among those given (${known}).`, {
       details: { disk: name },
     });
   };
   const excluded = new Set(flags.excludeDisk?.map(named));
   const osDisk = flags.osDisk === undefined ? undefined : named(flags.osDisk);
-  const disks = flags.disk.filter((disk) => !excluded.has(disk.name));
+  const disks = given.filter((disk) => !excluded.has(disk.name));
   if (disks.length === 0) throw new FarsideError("bad-input", "Every disk is excluded: leave at least one.");
   return disks.map(({ name, url }) => ({
     name,
@@ -69,7 +93,7 @@ export async function listVmsAction(verb: Verb): Promise<void> {
     [
       { title: "vm", value: (vm) => vm.name },
       { title: "policy", value: (vm) => vm.policy },
-      { title: "disks", value: (vm) => vm.source.disks.map((disk) => disk.name).join(", ") },
+      { title: "disks", value: (vm) => disksText(vm) },
       { title: "last restore point", value: (vm) => formatTime(vm.lastRestorePointAt) },
       { title: "active run", value: (vm) => vm.activeRunId ?? "-" },
     ],
@@ -84,8 +108,9 @@ export async function showVm(verb: Verb, nameText: string): Promise<void> {
     ["VM", value.name],
     ["id in the vault", value.vmId],
     ["policy", value.policy],
-    ["guest", value.source.guestUrl],
-    ["power state", value.source.powerState],
+    ["resource", value.source.kind === "managed" ? value.source.resourceId : undefined],
+    ["guest", value.source.kind === "managed" ? undefined : value.source.guestUrl],
+    ["power state", value.source.kind === "managed" ? undefined : value.source.powerState],
     ["system", systemText(value)],
     ["role", value.role],
     ["protected", formatTime(value.protectedAt)],
@@ -98,6 +123,7 @@ export async function showVm(verb: Verb, nameText: string): Promise<void> {
     ],
     ["active run", value.activeRunId],
   ]);
+  if (value.source.kind === "managed") return;
   verb.output.table(value.source.disks, [
     { title: "disk", value: (disk) => disk.name },
     { title: "role", value: (disk) => disk.role ?? "-" },
@@ -109,6 +135,10 @@ export async function unprotect(verb: Verb, nameText: string): Promise<void> {
   const name = parseVmName(nameText);
   await new Api(verb).remove(`vms/${name}`);
   verb.output.done({ unprotected: name }, `${name} is not protected any more. Its restore points stay in the vault.`);
+}
+
+function disksText({ source }: VmView): string {
+  return source.kind === "managed" ? "managed" : source.disks.map((disk) => disk.name).join(", ");
 }
 
 function systemText({ osType, osVersion }: VmView): string | undefined {

@@ -15,10 +15,9 @@ export function addVmVerbs(program: Command, cli: Cli): void {
       new Option(
         "--disk <name=url...>",
         "a disk and its page blob; the first is the OS disk unless --os-disk says another",
-      )
-        .argParser(namedUrl)
-        .makeOptionMandatory(),
+      ).argParser(namedUrl),
     )
+    .option("--resource-id <id>", "a VM of Azure with its managed disks, by its resource id")
     .option("--exclude-disk <name...>", "leave out a disk of those given")
     .option("--os-disk <name>", "which disk the machine starts from")
     .option("--guest <url>", "the guest's webhook, to freeze it for a consistent backup")
@@ -30,6 +29,7 @@ export function addVmVerbs(program: Command, cli: Cli): void {
       "after",
       example(
         "farside vm protect web1 --policy daily --disk os=https://acct.blob.core.windows.net/disks/web1-os.vhd",
+        "farside vm protect app1 --policy daily --resource-id /subscriptions/ID/resourceGroups/prod/providers/Microsoft.Compute/virtualMachines/app1",
         "farside vm protect db1 --policy hourly --disk os=URL data=URL --guest http://db1.internal:8080",
       ),
     )

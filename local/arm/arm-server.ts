@@ -35,6 +35,8 @@ export interface ArmServerOptions {
   readonly takes: (operation: string) => number;
   /** 0: any free one. */
   readonly port?: number;
+  /** Called with each request of ARM, before it is answered; not with those of the disks' bytes. */
+  readonly onRequest?: (methodAndPath: string) => void;
 }
 
 export interface ArmServer {
@@ -75,7 +77,10 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
   const throttle = new Throttle();
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     if ((request.url ?? "").startsWith("/md-")) void serveData(dataContext(arm), request, response);
-    else void serveArm(arm, throttle, url, request, response);
+    else {
+      options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
+      void serveArm(arm, throttle, url, request, response);
+    }
   });
   return { url, arm, stop: () => stop(server, store) };
 }

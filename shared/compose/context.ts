@@ -1,5 +1,6 @@
 /** Config → the context that every operation works with. Touches no network. */
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
+import { ManagedDiskSource } from "../adapters/azure/managed/managed-disk-source.ts";
 import { PageBlobReverter } from "../adapters/azure/page-blob-reverter.ts";
 import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
 import type { StorageConnection } from "../adapters/azure/storage-connection.ts";
@@ -12,6 +13,7 @@ import type { StateAccess } from "../config/storage.ts";
 import { farsideVersion } from "../config/version.ts";
 import type { Context } from "../operations/context.ts";
 import { createTransfer } from "../operations/transfer.ts";
+import { armOpener } from "./arm.ts";
 import { openAccounts } from "./accounts.ts";
 import { consoleEventLog } from "./event-log.ts";
 import { systemClock, systemRandom } from "./system.ts";
@@ -23,6 +25,7 @@ export async function createContext(config: Config): Promise<Context> {
   const connection = await stateConnection(config.state);
   const accounts = await openAccounts(config.accounts, usesIdentity(config) ? "by-identity" : undefined);
   const pageBlobs = new PageBlobSource(accounts);
+  const managedDisks = new ManagedDiskSource({ arm: armOpener(config.arm, clock), clock });
   const reverter = new PageBlobReverter(accounts);
   return {
     clock,
@@ -31,11 +34,10 @@ export async function createContext(config: Config): Promise<Context> {
     calendar: cronCalendar,
     catalog: new TableCatalog(connection),
     tasks: new StorageTaskQueue(connection),
-    // One kind for now; another joins here.
-    source: () => pageBlobs,
+    source: (kind) => (kind === "managed" ? managedDisks : pageBlobs),
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
-    reverter: () => reverter,
+    reverter: (kind) => (kind === "managed" ? undefined : reverter),
     vault: createVaultOpener(config, random),
     limits: config.limits,
     transfer: createTransfer(config.limits.chunksAtOnce),

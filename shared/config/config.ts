@@ -2,6 +2,8 @@
  * The settings of the app, read once from the environment (docs/configuration.md). Nothing else in the project looks at
  * the environment for them.
  */
+import type { ArmAccess } from "./arm.ts";
+import { readArm } from "./arm.ts";
 import type { Limits } from "./limits.ts";
 import { readLimits } from "./limits.ts";
 import type { Environment } from "./problems.ts";
@@ -25,6 +27,7 @@ export interface VaultConfig {
 export interface Config extends VaultConfig {
   readonly state: StateAccess;
   readonly accounts: readonly AccountAccess[];
+  readonly arm: ArmAccess;
   readonly limits: Limits;
 }
 
@@ -35,11 +38,12 @@ export function readConfig(environment: Environment, hostJson: string | undefine
   const state = readState(environment, problems);
   const vault = readVault(environment, problems);
   const accounts = readAccounts(environment, problems);
+  const arm = readArm(environment, problems);
   const passphrase = readPassphrase(environment, problems);
   const limits = readLimits(environment, hostJson, problems);
   problems.throwIfAny();
   if (state === undefined || vault === undefined) throw new Error("A missing setting was not reported.");
-  return { state, vault, accounts, passphrase, limits };
+  return { state, vault, accounts, arm, passphrase, limits };
 }
 
 export function readVaultConfig(environment: Environment): VaultConfig {

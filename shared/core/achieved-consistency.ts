@@ -9,6 +9,8 @@
 import type { ConsistencyLevel } from "./consistency.ts";
 
 export type FreezeFacts =
+  /** The platform brought the disks to rest by itself, and said afterwards how far. */
+  | { readonly kind: "platform"; readonly level: ConsistencyLevel; readonly note?: string }
   /** The guest was not asked. `stopped`: before and after the snapshots. */
   | {
       readonly kind: "none";
@@ -35,6 +37,8 @@ export function achievedConsistency(facts: FreezeFacts): Achieved {
   switch (facts.kind) {
     case "none":
       return withoutFreeze(facts.reason);
+    case "platform":
+      return { level: facts.level, ...(facts.note === undefined ? {} : { note: facts.note }) };
     case "frozen": {
       const doubt = freezeDoubt(facts);
       return doubt === undefined ? { level: facts.level } : { level: "crash", note: doubt };

@@ -7,6 +7,7 @@ import type { ActiveRun, EndedRun } from "./run-transitions.ts";
 import { isActive, leaseHolds } from "./run-transitions.ts";
 import type { Run } from "./run.ts";
 import { clockToleranceMs } from "./schedule-slots.ts";
+import type { Timestamp } from "./timestamp.ts";
 import { epochMs, msBetween, timestamp } from "./timestamp.ts";
 
 export type ReconcileAction =
@@ -31,7 +32,10 @@ export function reconcileAction(run: Run, now: number, stepBudgetMs: number): Re
       if (run.cancelRequestedAt !== undefined) return { kind: "cancel" };
       return isOverdue(run, now) ? { kind: "resend-start" } : { kind: "leave" };
     case "snapshotting":
-      return leaseHolds(run.leaseUntil, now, stepBudgetMs) ? { kind: "leave" } : { kind: "recover-attempt" };
+      if (leaseHolds(run.leaseUntil, now, stepBudgetMs)) return { kind: "leave" };
+      if (run.pending === undefined) return { kind: "recover-attempt" };
+      if (run.cancelRequestedAt !== undefined) return { kind: "cancel" };
+      return isPast(run.pending.lookAt, now) ? { kind: "resend-start" } : { kind: "leave" };
     case "copying":
       return run.cancelRequestedAt === undefined ? { kind: "look-at-work" } : { kind: "cancel" };
     case "preparing":
@@ -45,10 +49,13 @@ export function reconcileAction(run: Run, now: number, stepBudgetMs: number): Re
 
 function isOverdue(run: Extract<ActiveRun, { state: "queued" }>, now: number): boolean {
   const due = run.kind === "backup" ? run.notBefore : run.createdAt;
+  return isPast(due, now) || epochMs(run.createdAt) > now + clockToleranceMs + longestWaitMs;
+}
+
+/** Long enough for the message of that instant to count as lost. */
+function isPast(due: Timestamp, now: number): boolean {
   const lateMs = msBetween(due, timestamp(now));
-  return (
-    lateMs > queueGraceMs || lateMs < -longestWaitMs || epochMs(run.createdAt) > now + clockToleranceMs + longestWaitMs
-  );
+  return lateMs > queueGraceMs || lateMs < -longestWaitMs;
 }
 
 /** How long nothing may have been written before a run counts as standing still. */

@@ -6,6 +6,7 @@ export const runEvents = {
   cancelRequested: "cancel-requested",
   guestThawed: "guest-thawed",
   thawFailed: "guest-thaw-failed",
+  snapshotsBegun: "snapshots-begun",
   snapshotsTaken: "snapshots-taken",
   attemptLost: "attempt-lost",
   usnRollbackRisk: "usn-rollback-risk",

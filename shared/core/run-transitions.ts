@@ -9,6 +9,7 @@ import type {
   BackupRun,
   DiskProgress,
   Freeze,
+  PendingSnapshots,
   RestoreDisk,
   RestoreRun,
   Run,
@@ -89,6 +90,19 @@ export function claimAttempt(run: BackupIn<"queued">, now: number, leaseMs: numb
 
 export function withFreeze(run: BackupIn<"snapshotting">, freeze: Freeze): BackupIn<"snapshotting"> {
   return { ...run, freeze };
+}
+
+/** The platform goes on by itself: nobody owns the attempt until it is time to look. */
+export function withPending(
+  run: BackupIn<"snapshotting">,
+  pending: PendingSnapshots,
+  now: number,
+): BackupIn<"snapshotting"> {
+  return { ...run, leaseUntil: timestamp(now), pending };
+}
+
+export function claimPending(run: BackupIn<"snapshotting">, now: number, leaseMs: number): BackupIn<"snapshotting"> {
+  return { ...run, leaseUntil: timestamp(now + leaseMs) };
 }
 
 export function putBack(run: BackupIn<"snapshotting">, waiting: Waiting, notBefore: Timestamp): BackupIn<"queued"> {

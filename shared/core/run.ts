@@ -15,7 +15,7 @@ import type { ErrorRecord } from "./errors.ts";
 import type { AttemptId, DiskName, PointId, PolicyName, RunId, VmId, VmName } from "./ids.ts";
 import type { Timestamp } from "./timestamp.ts";
 import type { DiskMode, DiskRole, ManifestConsistency, ManifestSafety, ObjectId } from "./vault/manifest.ts";
-import type { VmSource } from "./vm.ts";
+import type { PowerState, VmSource } from "./vm.ts";
 
 export type RunKind = "backup" | "restore";
 export type BackupTrigger =
@@ -105,6 +105,18 @@ export interface Freeze {
   readonly ttlSeconds: number;
 }
 
+/** Snapshots that the platform is still making, and what the attempt found before it asked for them. */
+export interface PendingSnapshots {
+  /** What the source wrote down to find the operation again; it alone reads it. No SAS. */
+  readonly operation: string;
+  /** Not before this instant is there anything to see. */
+  readonly lookAt: Timestamp;
+  readonly powerState: PowerState;
+  readonly configuration: ObjectId;
+  readonly sessionStartedAt: Timestamp;
+  readonly parentPointId?: PointId;
+}
+
 interface BackupFacts extends RunFacts {
   readonly kind: "backup";
   readonly trigger: BackupTrigger;
@@ -134,6 +146,8 @@ export type BackupRun = BackupFacts &
         /** What it had waited for before this attempt, so that a death in the attempt does not forget the tries. */
         readonly waited?: Waiting;
         readonly freeze?: Freeze;
+        /** Only while the platform is at work: no function waits with it. */
+        readonly pending?: PendingSnapshots;
       }
     | {
         readonly state: "copying";

@@ -1,9 +1,13 @@
 /** A protected VM: where its disks are, how its guest is reached, which policy it follows. */
 import { createHash } from "node:crypto";
+import { FarsideError } from "./errors.ts";
 import type { DiskName, PointId, PolicyName, RunId, VmId, VmName } from "./ids.ts";
 import { parseVmId } from "./ids.ts";
+import type { VmResourceId } from "./resource-id.ts";
 import type { Timestamp } from "./timestamp.ts";
 import type { DiskRole } from "./vault/manifest.ts";
+
+export type PowerState = "running" | "stopped" | "unknown";
 
 export interface PageBlobDisk {
   readonly name: DiskName;
@@ -22,8 +26,35 @@ export interface PageBlobSource {
   readonly powerState?: "running" | "stopped";
 }
 
-/** Other kinds (managed disks) join this union. */
-export type VmSource = PageBlobSource;
+/** A VM of Azure: its disks are those that it has when it is backed up. */
+export interface ManagedSource {
+  readonly kind: "managed";
+  readonly resourceId: VmResourceId;
+}
+
+export type VmSource = PageBlobSource | ManagedSource;
+
+/** Where the guest is asked to freeze; undefined where nobody can ask it. */
+export function guestUrlOf({ source }: ProtectedVm): string | undefined {
+  return source.kind === "page-blob" ? source.guestUrl : undefined;
+}
+
+/** Throws `internal`: whoever asks has chosen by the kind. */
+export function requireSource<Kind extends VmSource["kind"]>(
+  vm: ProtectedVm,
+  kind: Kind,
+): Extract<VmSource, { readonly kind: Kind }> {
+  const { source } = vm;
+  if (isOfKind(source, kind)) return source;
+  throw new FarsideError("internal", `The VM ${vm.name} has no source of the kind ${kind}.`);
+}
+
+function isOfKind<Kind extends VmSource["kind"]>(
+  source: VmSource,
+  kind: Kind,
+): source is Extract<VmSource, { readonly kind: Kind }> {
+  return source.kind === kind;
+}
 
 export interface ProtectedVm {
   readonly name: VmName;

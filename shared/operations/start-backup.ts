@@ -2,17 +2,22 @@
  * Queue step: begins a backup run, and goes on with one that stopped before its windows were sent.
  *
  * 1. The claim decides: of two deliveries at once, one makes the attempt. The other looks again when the claim's lease is over.
- * 2. An attempt that fails gives the run back to the queue, with its own delay: the queue's five deliveries are not spent on a VM
+ * 2. Where the platform takes its time, the function ends and the row keeps the operation: a later delivery claims the attempt anew
+ *    and looks. One that dies while it looks loses nothing: looking may be done twice.
+ * 3. An attempt that fails gives the run back to the queue, with its own delay: the queue's five deliveries are not spent on a VM
  *    that is not ready.
  */
 import { givesUpGuest } from "../core/attempt-failure.ts";
 import type { RunId } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
 import type { BackupIn } from "../core/run-transitions.ts";
-import { claimAttempt, leaseHolds, leaseMs } from "../core/run-transitions.ts";
+import { claimAttempt, claimPending, leaseHolds, leaseMs } from "../core/run-transitions.ts";
 import { epochMs } from "../core/timestamp.ts";
 import type { Stored } from "../ports/catalog.ts";
 import type { BackupRun } from "../core/run.ts";
+import { longestDelayMs } from "../ports/task-queue.ts";
+import { continueSnapshots } from "./backup/await-platform.ts";
+import { isSnapshotting } from "./backup/freeze.ts";
 import { planBackup } from "./backup/plan-backup.ts";
 import { recoverAttempt } from "./backup/recover-attempt.ts";
 import { dropAttempt, putBackRun } from "./backup/put-back.ts";
@@ -35,7 +40,7 @@ export async function startBackup(
     case "queued":
       return beginAttempt(context, { value: run, etag: stored.etag }, signal);
     case "snapshotting":
-      return lookLater(context, run, signal);
+      return lookAgain(context, { value: run, etag: stored.etag }, signal);
     case "copying":
       return plan(context, run, signal);
     case "committing":
@@ -67,15 +72,29 @@ async function beginAttempt(
     { runId: run.runId, name: runEvents.attemptStarted, message, fields: { attempt: claim.attempt } },
     signal,
   );
+  return attempt(context, claim, takeSnapshots, signal);
+}
+
+type Work = (context: Context, run: BackupIn<"snapshotting">, signal: AbortSignal) => Promise<Taken>;
+
+async function attempt(
+  context: Context,
+  claim: BackupIn<"snapshotting">,
+  work: Work,
+  signal: AbortSignal,
+): Promise<StepOutcome> {
   let taken: Taken;
   try {
-    taken = await takeSnapshots(context, claim, signal);
+    taken = await work(context, claim, signal);
   } catch (error) {
     return putBackRun(context, claim, { kind: "error", error }, signal);
   }
   switch (taken.kind) {
     case "taken":
       return plan(context, taken.run, signal);
+    case "waiting":
+      await context.tasks.send({ kind: "start-backup", runId: claim.runId }, taken.retryAfterMs, signal);
+      return { kind: "waiting", condition: "snapshots-pending" };
     case "obstacle":
       return putBackRun(context, claim, taken.obstacle, signal);
     case "lost":
@@ -90,9 +109,35 @@ async function plan(context: Context, run: BackupIn<"copying">, signal: AbortSig
   return endingOnFinalErrors(context, run.runId, mine, signal, () => planBackup(context, run, signal));
 }
 
-async function lookLater(context: Context, run: BackupIn<"snapshotting">, signal: AbortSignal): Promise<StepOutcome> {
+async function lookAgain(
+  context: Context,
+  stored: Stored<BackupIn<"snapshotting">>,
+  signal: AbortSignal,
+): Promise<StepOutcome> {
+  const { value: run } = stored;
   const now = context.clock.now();
-  if (!leaseHolds(run.leaseUntil, now, context.limits.stepBudgetMs)) return recoverAttempt(context, run, signal);
+  const { stepBudgetMs } = context.limits;
+  if (leaseHolds(run.leaseUntil, now, stepBudgetMs)) return lookLater(context, run, now, signal);
+  if (run.pending === undefined) return recoverAttempt(context, run, signal);
+  if (run.cancelRequestedAt !== undefined) {
+    const mine = (row: { readonly state: string }) => isSnapshotting(row, run.attemptId);
+    return endRun(context, run.runId, cancelledByRequest, mine, signal);
+  }
+  // Sent twice: the message that is due comes by itself, and where it is lost, the reconciler sends another.
+  const aheadMs = epochMs(run.pending.lookAt) - now;
+  if (aheadMs > 0 && aheadMs <= longestDelayMs) return late("the platform is still at work on the snapshots");
+  const claim = claimPending(run, now, leaseMs(stepBudgetMs));
+  const claimed = await context.catalog.runs.replace(stored, claim, signal);
+  if (claimed === "conflict") return late("another delivery looks at it");
+  return attempt(context, claim, continueSnapshots, signal);
+}
+
+async function lookLater(
+  context: Context,
+  run: BackupIn<"snapshotting">,
+  now: number,
+  signal: AbortSignal,
+): Promise<StepOutcome> {
   const delayMs = epochMs(run.leaseUntil) - now + 1000;
   await context.tasks.send({ kind: "start-backup", runId: run.runId }, delayMs, signal);
   return late("another delivery is at work on it");

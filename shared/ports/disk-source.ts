@@ -3,11 +3,15 @@
  *
  * 1. `snapshot` is all disks or nothing: where one fails, those already made are removed and `snapshot-failed` is thrown.
  * 2. A changed-page list is a hint until `probeDiff` said `exact` for the account, and is sampled even then.
- * 3. `read` never gives fewer bytes than asked for: a body cut short is `unavailable`.
+ * 3. No call waits for the platform: what takes it longer than a few seconds is `waiting`, and is looked at again by `continueSnapshot`.
+ *    An operation that does not end is given up with `deadline-passed`: nothing waits for ever.
+ * 4. `read` never gives fewer bytes than asked for: a body cut short is `unavailable`.
  */
+import type { Achieved } from "../core/achieved-consistency.ts";
+import type { ConsistencyLevel } from "../core/consistency.ts";
 import type { AttemptId, DiskName, RunId } from "../core/ids.ts";
 import type { DiskSnapshot } from "../core/run.ts";
-import type { ProtectedVm } from "../core/vm.ts";
+import type { PowerState, ProtectedVm } from "../core/vm.ts";
 import type { TransientCondition } from "../core/preflight.ts";
 
 export interface SourceDisk {
@@ -20,7 +24,7 @@ export interface SourceDisk {
 }
 
 export interface VmInspection {
-  readonly powerState: "running" | "stopped" | "unknown";
+  readonly powerState: PowerState;
   /** Why it is not safe to back it up now; empty where it is. */
   readonly conditions: readonly TransientCondition[];
   readonly disks: readonly SourceDisk[];
@@ -45,19 +49,47 @@ export interface OwnSnapshot {
   readonly reference: Readonly<Record<string, string>>;
 }
 
+export interface SnapshotAttempt {
+  readonly runId: RunId;
+  readonly attemptId: AttemptId;
+  /** What a source that `quiesces` is to try for. */
+  readonly wanted: ConsistencyLevel;
+}
+
+/** `operation`: what the source needs to find it again; kept in the run's row. */
+export type SnapshotOutcome =
+  | {
+      readonly kind: "taken";
+      readonly snapshots: readonly DiskSnapshot[];
+      /** What the platform says that it achieved; only of a source that `quiesces`. */
+      readonly consistency?: Achieved;
+    }
+  | { readonly kind: "waiting"; readonly operation: string; readonly retryAfterMs: number };
+
 export interface DiskSource {
+  /** Whether it brings a running VM's disks to rest by itself, so that no guest is asked to freeze. */
+  readonly quiesces: boolean;
   /** Throws `not-found` for a disk that is gone, `bad-input` for one that is no disk. */
   inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection>;
   snapshot(
     vm: ProtectedVm,
     disks: readonly SourceDisk[],
-    attempt: { runId: RunId; attemptId: AttemptId },
+    attempt: SnapshotAttempt,
     signal: AbortSignal,
-  ): Promise<readonly DiskSnapshot[]>;
+  ): Promise<SnapshotOutcome>;
+  /** Looks at what `snapshot` has begun. May be called twice, at once. */
+  continueSnapshot(
+    vm: ProtectedVm,
+    operation: string,
+    attempt: SnapshotAttempt,
+    signal: AbortSignal,
+  ): Promise<SnapshotOutcome>;
   /** Every snapshot of this VM's disks that Farside made, of whatever run. A disk that is gone has none; the others are listed. */
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]>;
   /** Done as well where it is already gone. */
   removeSnapshot(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
+  /** Gives back what was taken to read it (a SAS), by whatever process; nothing where nothing was. It can be read again afterwards. */
+  release(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
   snapshotExists(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<boolean>;
   /** The account whose diff `probeDiff` speaks of. */
   accountOf(reference: Readonly<Record<string, string>>): string;

@@ -11,6 +11,7 @@ import { makePageBlobVm } from "../support/page-blob-vm.ts";
 import { sampleRunId } from "../support/sample-rows.ts";
 import { startTestAzurite, type TestAzurite } from "../support/test-azurite.ts";
 import { diskReverterConformance } from "./disk-reverter.suite.ts";
+import { requireSource } from "../../shared/core/vm.ts";
 
 const sizeBytes = 1024 * 1024;
 const signal = AbortSignal.timeout(230_000);
@@ -30,7 +31,7 @@ async function sevens() {
   const made = await makePageBlobVm(region.connectionString, sizeBytes, ["os"]);
   const [blob] = made.disks;
   const vm = made.vm(region.azurite.blobUrl);
-  const [disk] = vm.source.disks;
+  const [disk] = requireSource(vm, "page-blob").disks;
   if (blob === undefined || disk === undefined) throw new Error("The VM has no disk.");
   await blob.uploadPages(Buffer.alloc(sizeBytes, 7), 0, sizeBytes);
   return { blob, vm, disk: { name: disk.name, url: disk.url, sizeBytes }, container: made.container };

@@ -1,11 +1,12 @@
 /** What every source of disks must do. The subject brings a VM of two disks and a way to change them. */
 import { randomBytes } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
-import { attemptId, type AttemptId, type RunId } from "../../shared/core/ids.ts";
+import { attemptId } from "../../shared/core/ids.ts";
 import type { DiskSnapshot } from "../../shared/core/run.ts";
 import type { ProtectedVm } from "../../shared/core/vm.ts";
-import type { ByteRange, DiskSource } from "../../shared/ports/disk-source.ts";
+import type { ByteRange, DiskSource, SnapshotAttempt } from "../../shared/ports/disk-source.ts";
 import { sampleRunId } from "../support/sample-rows.ts";
+import { taken } from "../support/taken.ts";
 
 export interface DiskSourceUnderTest {
   readonly source: DiskSource;
@@ -25,7 +26,7 @@ export function diskSourceConformance(make: () => Promise<DiskSourceUnderTest>):
   const signal = AbortSignal.timeout(200_000);
   let subject: DiskSourceUnderTest;
   let runs = 0;
-  let attempt: { runId: RunId; attemptId: AttemptId };
+  let attempt: SnapshotAttempt;
   beforeEach(async () => {
     subject = await make();
     attempt = nextAttempt();
@@ -33,11 +34,11 @@ export function diskSourceConformance(make: () => Promise<DiskSourceUnderTest>):
 
   const nextAttempt = () => {
     const runId = sampleRunId(++runs);
-    return { runId, attemptId: attemptId(runId, 1) };
+    return { runId, attemptId: attemptId(runId, 1), wanted: "crash" as const };
   };
   const snapshot = async (of = attempt) => {
     const { disks } = await subject.source.inspect(subject.vm, signal);
-    return subject.source.snapshot(subject.vm, disks, of, signal);
+    return taken(await subject.source.snapshot(subject.vm, disks, of, signal));
   };
   const first = (snapshots: readonly DiskSnapshot[]): DiskSnapshot => {
     const [snapshot] = snapshots;
@@ -83,10 +84,11 @@ export function diskSourceConformance(make: () => Promise<DiskSourceUnderTest>):
     });
 
     test("is listed with its ids and reference, until it is removed; removing it again is no error", async () => {
+      const { runId, attemptId: id } = attempt;
       const snapshots = await snapshot();
       const listed = await subject.source.listSnapshots(subject.vm, signal);
       expect(listed.map(({ disk }) => disk).sort()).toEqual(["data", "os"]);
-      expect(listed).toContainEqual({ ...attempt, disk: "os", reference: first(snapshots).reference });
+      expect(listed).toContainEqual({ runId, attemptId: id, disk: "os", reference: first(snapshots).reference });
       for (const { reference } of snapshots) {
         expect(await subject.source.snapshotExists(reference, signal)).toBe(true);
         await subject.source.removeSnapshot(reference, signal);

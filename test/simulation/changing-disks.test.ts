@@ -8,6 +8,7 @@ import { vmIdOf } from "../../shared/core/vm.ts";
 import { breaches } from "../support/simulation/invariants.ts";
 import { Process } from "../support/simulation/process.ts";
 import { chunkSizeBytes, diskUrl, minuteMs, World } from "../support/simulation/world.ts";
+import { requireSource } from "../../shared/core/vm.ts";
 
 const mib = 1024 * 1024;
 const web = parseVmName("web");
@@ -49,9 +50,11 @@ describe("Between two backups a disk", () => {
     const world = await backedUp({ os: mib, data: mib });
     const stored = await world.catalog.vms.get(web, world.signal);
     const other = await world.addVm("other", { disks: { extra: mib } });
-    const [os, [extra]] = [stored?.value.source.disks[0], other.source.disks];
-    if (stored === undefined || os === undefined || extra === undefined) throw new Error("The VM is gone.");
-    const source = { ...stored.value.source, disks: [os, { ...extra, lun: 7 }] };
+    if (stored === undefined) throw new Error("The VM is gone.");
+    const before = requireSource(stored.value, "page-blob");
+    const [os, [extra]] = [before.disks[0], requireSource(other, "page-blob").disks];
+    if (os === undefined || extra === undefined) throw new Error("The VM has no disks.");
+    const source = { ...before, disks: [os, { ...extra, lun: 7 }] };
     await world.catalog.vms.replace(stored, { ...stored.value, source }, world.signal);
     const run = await world.backUp("web");
     expect(run).toMatchObject({

@@ -5,6 +5,7 @@ import { attemptId } from "../../shared/core/ids.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { breaches } from "../support/simulation/invariants.ts";
 import { minuteMs, World } from "../support/simulation/world.ts";
+import { taken } from "../support/taken.ts";
 
 const mib = 1024 * 1024;
 
@@ -46,16 +47,12 @@ describe("The checker of invariants finds", () => {
     const world = await backedUp();
     const snapshot = world.source.snapshot.bind(world.source);
     world.source.snapshot = async (vm, disks, attempt, signal) => {
-      const [first, ...others] = await snapshot(vm, disks, attempt, signal);
-      const older = await snapshot(
-        vm,
-        disks.slice(0, 1),
-        { ...attempt, attemptId: attemptId(attempt.runId, 77) },
-        signal,
-      );
+      const [first, ...others] = taken(await snapshot(vm, disks, attempt, signal));
+      const of = { ...attempt, attemptId: attemptId(attempt.runId, 77) };
+      const older = taken(await snapshot(vm, disks.slice(0, 1), of, signal));
       if (first === undefined) throw new Error("There is no disk.");
       await world.source.removeSnapshot(first.reference, signal);
-      return [...older, ...others];
+      return { kind: "taken", snapshots: [...older, ...others] };
     };
     await world.backUp("web");
     expect(await breaches(world)).toContainEqual(expect.stringMatching(/^I2: .*-77, its manifest of/));
@@ -64,7 +61,7 @@ describe("The checker of invariants finds", () => {
   test("a restore point without one of the disks (I2)", async () => {
     const world = await backedUp();
     const snapshot = world.source.snapshot.bind(world.source);
-    world.source.snapshot = async (...args) => (await snapshot(...args)).slice(1);
+    world.source.snapshot = async (...args) => ({ kind: "taken", snapshots: taken(await snapshot(...args)).slice(1) });
     await world.backUp("web");
     expect(await breaches(world)).toContainEqual(expect.stringMatching(/^I2: .* lacks the disk os/));
   });

@@ -131,6 +131,95 @@ describe("A VM that is not safe to back up", () => {
   });
 });
 
+describe("A platform that makes its snapshots in its own time", () => {
+  const pendingWorld = async (waits: number) => {
+    const world = await worldWith();
+    Object.assign(world.source, { quiesces: true, waits });
+    await ask(world);
+    return world;
+  };
+
+  test("is looked at again and again by delayed messages, and the consistency it achieved is recorded", async () => {
+    const world = await pendingWorld(3);
+    world.source.achieves = { level: "filesystem", note: "No application took part." };
+    const outcomes: unknown[] = [];
+    for (let looks = 0; looks < 4; looks++) {
+      const [message] = world.visible();
+      outcomes.push(message && (await world.deliver(message)));
+      expect(world.queue.pending().map(({ deliveries }) => deliveries)).toContain(0);
+      world.clock.advance(minuteMs);
+    }
+    const waiting = { kind: "waiting", condition: "snapshots-pending" };
+    expect(outcomes.slice(0, 3)).toEqual([waiting, waiting, waiting]);
+    await world.settle();
+    expect(await onlyRun(world)).toMatchObject({
+      state: "succeeded",
+      attempt: 1,
+      set: { consistency: { requested: "application", achieved: "filesystem", note: "No application took part." } },
+    });
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("fails the run where it achieved less than the policy accepts, and its snapshots are removed", async () => {
+    const world = await worldWith({ consistency: { wanted: "application", least: "application" } });
+    Object.assign(world.source, { quiesces: true, waits: 1 });
+    await ask(world);
+    await world.settle();
+    expect(await onlyRun(world)).toMatchObject({ state: "failed", error: { code: "consistency-not-met" } });
+    expect(world.source.attempts()).toEqual([]);
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("is not asked before its time, and by one delivery only", async () => {
+    const world = await pendingWorld(1);
+    const { runId } = await onlyRun(world);
+    await world.drain();
+    expect(await world.perform({ kind: "start-backup", runId })).toMatchObject({ kind: "late" });
+    world.clock.advance(minuteMs);
+    const both = [1, 2].map(() => world.perform({ kind: "start-backup", runId }));
+    const kinds = (await Promise.all(both)).map(({ kind }) => kind);
+    expect(kinds).toContain("late");
+    await world.settle();
+    expect(await onlyRun(world)).toMatchObject({ state: "succeeded", attempt: 1 });
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("is come back to also where the message was lost", async () => {
+    const world = await pendingWorld(2);
+    await world.drain();
+    for (const { messageId } of world.queue.pending()) world.queue.remove(messageId);
+    await world.settle();
+    const run = await onlyRun(world);
+    expect(run).toMatchObject({ state: "succeeded", attempt: 1 });
+    expect(await world.eventNames(run.runId)).toContain("messages-resent");
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("that fails in the end makes the run wait and try anew, without what the first attempt had made", async () => {
+    const world = await pendingWorld(2);
+    const goOn = world.source.continueSnapshot.bind(world.source);
+    world.source.continueSnapshot = () => {
+      world.source.continueSnapshot = goOn;
+      return Promise.reject(new FarsideError("snapshot-failed", "The operation failed at its end."));
+    };
+    await world.settle();
+    expect(await onlyRun(world)).toMatchObject({ state: "succeeded", attempt: 2 });
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("does not keep a run from being cancelled", async () => {
+    const world = await pendingWorld(30);
+    const { runId } = await onlyRun(world);
+    await world.drain();
+    expect(await cancelRun(world.context(), { runId }, world.signal)).toMatchObject({ kind: "requested" });
+    world.clock.advance(minuteMs);
+    await world.drain();
+    expect(await onlyRun(world)).toMatchObject({ state: "cancelled" });
+    await world.settle();
+    expect(await breaches(world)).toEqual([]);
+  });
+});
+
 describe("A service that asks to slow down", () => {
   test("gets the time it asked for, without a delivery being spent on it", async () => {
     const world = await worldWith();

@@ -6,6 +6,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { BlobVaultStore } from "../../shared/adapters/azure/blob-vault-store.ts";
 import { HttpGuestAgent, type GuestLimits } from "../../shared/adapters/azure/http-guest-agent.ts";
+import { ManagedDiskSource } from "../../shared/adapters/azure/managed/managed-disk-source.ts";
+import { armOpener } from "../../shared/compose/arm.ts";
 import { PageBlobSource } from "../../shared/adapters/azure/page-blob-source.ts";
 import { PageBlobReverter } from "../../shared/adapters/azure/page-blob-reverter.ts";
 import { PageBlobTarget } from "../../shared/adapters/azure/page-blob-target.ts";
@@ -38,6 +40,8 @@ export interface RealPipelineOptions {
   readonly vaultContainer: string;
   readonly chunkSizeBytes?: number;
   readonly limits?: Partial<StepLimits>;
+  /** Of a local ARM, where VMs of Azure are. */
+  readonly armUrl?: string;
   /** How long a guest may take to answer, where a test cannot wait as long as the service does. */
   readonly guestLimits?: GuestLimits;
 }
@@ -94,6 +98,11 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     never,
   );
   const source = new PageBlobSource(accounts);
+  const { armUrl } = options;
+  const managed =
+    armUrl === undefined
+      ? undefined
+      : new ManagedDiskSource({ arm: armOpener({ kind: "local", url: armUrl }, clock), clock });
   const reverter = new PageBlobReverter(accounts);
   const queue = new MemoryTaskQueue(clock);
   const context: Context = {
@@ -103,7 +112,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     log: { log: () => undefined },
     catalog: new MemoryCatalog(),
     tasks: queue,
-    source: () => source,
+    source: (kind) => (kind === "managed" && managed !== undefined ? managed : source),
     guest: new HttpGuestAgent(options.guestLimits),
     target: new PageBlobTarget(accounts),
     reverter: () => reverter,

@@ -16,6 +16,7 @@ import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { DiskSource, VmInspection } from "../../shared/ports/disk-source.ts";
 import type { RunTarget } from "../../shared/ports/run-target.ts";
 import type { GuestAgent } from "../../shared/ports/guest-agent.ts";
+import { requireSource } from "../../shared/core/vm.ts";
 
 export interface TestApp {
   readonly app: App;
@@ -131,7 +132,7 @@ function inspect(vm: ProtectedVm, disks: TestApp["disks"]): VmInspection {
     powerState: "unknown",
     conditions: [],
     configuration: {},
-    disks: vm.source.disks.map(({ name, url, role }) => {
+    disks: requireSource(vm, "page-blob").disks.map(({ name, url, role }) => {
       if (!url.startsWith(`${accountUrl}/`)) {
         throw new FarsideError("bad-input", `There is no access configured to an account for ${url}.`);
       }

@@ -14,11 +14,13 @@ import type { AttemptId, RunId } from "../../core/ids.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import { vhdFooterBytes } from "../../core/vhd.ts";
 import type { PageBlobDisk, ProtectedVm } from "../../core/vm.ts";
+import { requireSource } from "../../core/vm.ts";
 import type {
   ByteRange,
   ChangedRange,
   DiskSource,
   OwnSnapshot,
+  SnapshotOutcome,
   SourceDisk,
   VmInspection,
 } from "../../ports/disk-source.ts";
@@ -39,6 +41,7 @@ const cleanUpLimitMs = 30_000;
 const snapshotTries = 3;
 
 export class PageBlobSource implements DiskSource {
+  readonly quiesces = false;
   readonly #accounts: StorageAccounts;
 
   constructor(accounts: StorageAccounts) {
@@ -46,8 +49,9 @@ export class PageBlobSource implements DiskSource {
   }
 
   async inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
+    const source = requireSource(vm, "page-blob");
     const found = await Promise.all(
-      vm.source.disks.map(async (disk) => {
+      source.disks.map(async (disk) => {
         const place = this.#accounts.place(disk.url);
         const client = this.#accounts.pageBlob(place);
         const what = this.#name(place);
@@ -56,7 +60,7 @@ export class PageBlobSource implements DiskSource {
       }),
     );
     return {
-      powerState: vm.source.powerState ?? "unknown",
+      powerState: source.powerState ?? "unknown",
       conditions: found.some(({ facts }) => facts.isBeingMade) ? ["provisioning"] : [],
       disks: found.map(({ disk, place, facts, sizeBytes }) => ({
         name: disk.name,
@@ -88,10 +92,13 @@ export class PageBlobSource implements DiskSource {
     disks: readonly SourceDisk[],
     attempt: Attempt,
     signal: AbortSignal,
-  ): Promise<readonly DiskSnapshot[]> {
+  ): Promise<SnapshotOutcome> {
     const results = await Promise.allSettled(disks.map((disk) => this.#snapshotDisk(vm, disk, attempt, signal)));
     const failed = results.find((result) => result.status === "rejected");
-    if (failed === undefined) return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    if (failed === undefined) {
+      const snapshots = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+      return { kind: "taken", snapshots };
+    }
     const left = await this.#removeAttempt(vm, attempt);
     signal.throwIfAborted();
     const reason = failed.reason instanceof Error ? failed.reason.message : String(failed.reason);
@@ -101,8 +108,15 @@ export class PageBlobSource implements DiskSource {
     });
   }
 
+  /** Its snapshots are there with the answer: it has never begun anything. */
+  continueSnapshot(): Promise<SnapshotOutcome> {
+    return Promise.reject(new FarsideError("internal", "The snapshots of page blobs are not waited for."));
+  }
+
   async listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
-    const lists = await Promise.all(vm.source.disks.map((disk) => this.#snapshotsOf(disk, signal)));
+    const lists = await Promise.all(
+      requireSource(vm, "page-blob").disks.map((disk) => this.#snapshotsOf(disk, signal)),
+    );
     return lists.flat();
   }
 
@@ -110,6 +124,9 @@ export class PageBlobSource implements DiskSource {
     const { client, what } = this.#open(reference);
     await storageCall(`remove ${what}`, signal, (abortSignal) => unlessAbsent(client.delete({ abortSignal })));
   }
+
+  /** Read with the account's own key or identity: nothing was taken. */
+  async release(): Promise<void> {}
 
   async snapshotExists(reference: Reference, signal: AbortSignal): Promise<boolean> {
     const { client, what } = this.#open(reference);
@@ -239,7 +256,7 @@ export class PageBlobSource implements DiskSource {
   }
 
   #placeOf(vm: ProtectedVm, disk: SourceDisk): BlobPlace {
-    const known = vm.source.disks.find((one) => one.name === disk.name);
+    const known = requireSource(vm, "page-blob").disks.find((one) => one.name === disk.name);
     if (known === undefined) throw new FarsideError("internal", `${vm.name} has no disk ${disk.name}.`);
     return this.#accounts.place(known.url);
   }

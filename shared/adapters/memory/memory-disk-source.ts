@@ -2,17 +2,21 @@
  * Disks in memory, for tests and the simulation: sparse pages, snapshots, and a changed-page list that is exact, or is the whole list
  * as an emulator gives it, or leaves changes out while every probe finds it exact.
  */
+import type { Achieved } from "../../core/achieved-consistency.ts";
 import { FarsideError } from "../../core/errors.ts";
 import type { AttemptId, DiskName, RunId } from "../../core/ids.ts";
 import type { TransientCondition } from "../../core/preflight.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import { timestamp } from "../../core/timestamp.ts";
 import type { PageBlobDisk, ProtectedVm } from "../../core/vm.ts";
+import { requireSource } from "../../core/vm.ts";
 import type {
   ByteRange,
   ChangedRange,
   DiskSource,
   OwnSnapshot,
+  SnapshotAttempt,
+  SnapshotOutcome,
   SourceDisk,
   VmInspection,
 } from "../../ports/disk-source.ts";
@@ -46,6 +50,11 @@ export class MemoryDiskSource implements DiskSource {
   powerState: VmInspection["powerState"] = "running";
   /** Called before the snapshot of each disk; what it throws makes that snapshot fail. */
   beforeSnapshot: (disk: DiskName) => void | Promise<void> = () => undefined;
+  /** Brings its disks to rest by itself, and achieves this much. */
+  quiesces = false;
+  achieves: Achieved = { level: "filesystem" };
+  /** How often an attempt has to look again before its snapshots are there. */
+  waits = 0;
   /** Snapshots of one set lie this far apart, by the source's clock. */
   skewMs = 0;
   readonly #now: () => number;
@@ -54,6 +63,7 @@ export class MemoryDiskSource implements DiskSource {
   readonly #everMade = new Map<string, Snapshot>();
   /** Those of nobody's attempt. */
   readonly #kept = new Map<string, SparseImage>();
+  readonly #begun = new Map<string, { left: number; readonly snapshots: readonly DiskSnapshot[] }>();
   #made = 0;
 
   /** `now`: the source's clock, in milliseconds since 1970-01-01 UTC. */
@@ -114,20 +124,21 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
+    const source = requireSource(vm, "page-blob");
     return this.#turn(signal, () => ({
-      powerState: vm.source.powerState ?? this.powerState,
+      powerState: source.powerState ?? this.powerState,
       conditions: this.conditions,
-      disks: vm.source.disks.map((disk) => this.#describe(disk)),
-      configuration: { name: vm.name, disks: vm.source.disks.map(({ name, role }) => ({ name, role })) },
+      disks: source.disks.map((disk) => this.#describe(disk)),
+      configuration: { name: vm.name, disks: source.disks.map(({ name, role }) => ({ name, role })) },
     }));
   }
 
   async snapshot(
     vm: ProtectedVm,
     disks: readonly SourceDisk[],
-    attempt: { runId: RunId; attemptId: AttemptId },
+    { runId, attemptId }: Omit<SnapshotAttempt, "wanted">,
     signal: AbortSignal,
-  ): Promise<readonly DiskSnapshot[]> {
+  ): Promise<SnapshotOutcome> {
     const made: string[] = [];
     const snapshots: DiskSnapshot[] = [];
     try {
@@ -137,7 +148,7 @@ export class MemoryDiskSource implements DiskSource {
         await this.beforeSnapshot(disk.name);
         const url = this.#urlOf(vm, disk.name);
         const id = `snapshot-${++this.#made}`;
-        const snapshot = { ...this.#disk(url), ...attempt, url, name: disk.name };
+        const snapshot = { ...this.#disk(url), runId, attemptId, url, name: disk.name };
         this.#snapshots.set(id, snapshot);
         this.#everMade.set(id, snapshot);
         made.push(id);
@@ -145,15 +156,32 @@ export class MemoryDiskSource implements DiskSource {
         const { name, ...facts } = disk;
         snapshots.push({ ...facts, disk: name, snapshotAt, reference: { url, snapshot: id } });
       }
-      return snapshots;
+      if (this.waits === 0) return this.#taken(snapshots);
+      this.#begun.set(attemptId, { left: this.waits, snapshots });
+      return { kind: "waiting", operation: attemptId, retryAfterMs: 60_000 };
     } catch (cause) {
       for (const id of made) this.#snapshots.delete(id);
       throw new FarsideError("snapshot-failed", `A snapshot could not be taken: ${String(cause)}`, { cause });
     }
   }
 
+  continueSnapshot(
+    _vm: ProtectedVm,
+    operation: string,
+    _attempt: SnapshotAttempt,
+    signal: AbortSignal,
+  ): Promise<SnapshotOutcome> {
+    return this.#turn(signal, () => {
+      const begun = this.#begun.get(operation);
+      if (begun === undefined) throw new FarsideError("snapshot-failed", `There is no operation ${operation}.`);
+      if (begun.left <= 1) return this.#taken(begun.snapshots);
+      begun.left -= 1;
+      return { kind: "waiting", operation, retryAfterMs: 60_000 };
+    });
+  }
+
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
-    const urls = new Set(vm.source.disks.map((disk) => disk.url));
+    const urls = new Set(requireSource(vm, "page-blob").disks.map((disk) => disk.url));
     return this.#turn(signal, () =>
       [...this.#snapshots]
         .filter(([, snapshot]) => urls.has(snapshot.url))
@@ -168,6 +196,10 @@ export class MemoryDiskSource implements DiskSource {
 
   removeSnapshot(reference: Reference, signal: AbortSignal): Promise<void> {
     return this.#turn(signal, () => void this.#snapshots.delete(reference["snapshot"] ?? ""));
+  }
+
+  release(_reference: Reference, signal: AbortSignal): Promise<void> {
+    return this.#turn(signal, () => undefined);
   }
 
   snapshotExists(reference: Reference, signal: AbortSignal): Promise<boolean> {
@@ -212,6 +244,10 @@ export class MemoryDiskSource implements DiskSource {
     return this.#turn(signal, () => readImage(this.#readable(reference), offset, length));
   }
 
+  #taken(snapshots: readonly DiskSnapshot[]): SnapshotOutcome {
+    return { kind: "taken", snapshots, ...(this.quiesces ? { consistency: this.achieves } : {}) };
+  }
+
   async #turn<T>(signal: AbortSignal, work: () => T): Promise<T> {
     signal.throwIfAborted();
     await Promise.resolve();
@@ -224,7 +260,7 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   #urlOf(vm: ProtectedVm, name: DiskName): string {
-    const disk = vm.source.disks.find((one) => one.name === name);
+    const disk = requireSource(vm, "page-blob").disks.find((one) => one.name === name);
     if (disk === undefined) throw new FarsideError("not-found", `The VM ${vm.name} has no disk ${name}.`);
     return disk.url;
   }

@@ -7,26 +7,34 @@ import { withFreeze } from "../../core/run-transitions.ts";
 import type { Freeze } from "../../core/run.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import { timestamp } from "../../core/timestamp.ts";
-import type { ProtectedVm } from "../../core/vm.ts";
-import type { VmInspection } from "../../ports/disk-source.ts";
+import type { PowerState, ProtectedVm } from "../../core/vm.ts";
+import { guestUrlOf } from "../../core/vm.ts";
+import type { DiskSource } from "../../ports/disk-source.ts";
 import type { Context } from "../context.ts";
 import { changeRun } from "../run/change-run.ts";
 import { recordEvent } from "../run/record-event.ts";
 
 export type FreezePlan =
+  /** The platform does it, and says afterwards what it achieved. */
+  | { readonly kind: "platform" }
   | { readonly kind: "freeze"; readonly guestUrl: string }
   | Extract<FreezeFacts, { kind: "none" }>;
 
 export function planFreeze(
   run: BackupIn<"snapshotting">,
   vm: ProtectedVm,
-  powerState: VmInspection["powerState"],
+  powerState: PowerState,
+  source: Pick<DiskSource, "quiesces">,
 ): FreezePlan {
   if (powerState === "stopped") return { kind: "none", reason: "stopped" };
   if (run.wanted === "crash") return { kind: "none", reason: "not-wanted" };
-  if (vm.source.guestUrl === undefined) return { kind: "none", reason: "no-guest" };
+  if (source.quiesces) {
+    return givesUpGuest(run.waited, run.least) ? { kind: "none", reason: "given-up" } : { kind: "platform" };
+  }
+  const guestUrl = guestUrlOf(vm);
+  if (guestUrl === undefined) return { kind: "none", reason: "no-guest" };
   if (givesUpGuest(run.waited, run.least)) return { kind: "none", reason: "given-up" };
-  return { kind: "freeze", guestUrl: vm.source.guestUrl };
+  return { kind: "freeze", guestUrl };
 }
 
 export interface FrozenWork<T> {

@@ -2,27 +2,30 @@ import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, PolicyName, VmName } from "../../core/ids.ts";
 import { quote } from "../../core/ids.ts";
 import { timestamp } from "../../core/timestamp.ts";
-import type { PageBlobDisk, ProtectedVm } from "../../core/vm.ts";
+import { parseVmResourceId } from "../../core/resource-id.ts";
+import type { PageBlobDisk, ProtectedVm, VmSource } from "../../core/vm.ts";
 import { vmIdOf } from "../../core/vm.ts";
 import type { DiskRole } from "../../core/vault/manifest.ts";
 import type { Context } from "../context.ts";
 import { forgetHalfReverts } from "../restore/half-reverts.ts";
 import { getPolicy } from "./get-policy.ts";
 
+interface PageBlobInput {
+  readonly kind: "page-blob";
+  readonly disks: readonly {
+    readonly name: DiskName;
+    readonly url: string;
+    readonly lun?: number | undefined;
+    readonly role?: DiskRole | undefined;
+  }[];
+  readonly guestUrl?: string | undefined;
+  readonly powerState?: "running" | "stopped" | undefined;
+}
+
 export interface ProtectVmInput {
   readonly name: VmName;
   readonly policy: PolicyName;
-  readonly source: {
-    readonly kind: "page-blob";
-    readonly disks: readonly {
-      readonly name: DiskName;
-      readonly url: string;
-      readonly lun?: number | undefined;
-      readonly role?: DiskRole | undefined;
-    }[];
-    readonly guestUrl?: string | undefined;
-    readonly powerState?: "running" | "stopped" | undefined;
-  };
+  readonly source: PageBlobInput | { readonly kind: "managed"; readonly resourceId: string };
   readonly osType?: "linux" | "windows" | undefined;
   readonly osVersion?: string | undefined;
   readonly role?: "domain-controller" | undefined;
@@ -41,7 +44,7 @@ const sectorBytes = 512;
  * Every disk is looked at before anything is written.
  */
 export async function protectVm(context: Context, input: ProtectVmInput, signal: AbortSignal): Promise<VmProtected> {
-  checkDisks(input.source.disks);
+  const source = sourceOf(input.source);
   await getPolicy(context, { name: input.policy }, signal);
   const existing = await context.catalog.vms.get(input.name, signal);
   const now = timestamp(context.clock.now());
@@ -49,12 +52,7 @@ export async function protectVm(context: Context, input: ProtectVmInput, signal:
     name: input.name,
     vmId: existing?.value.vmId ?? vmIdOf(input.name),
     policy: input.policy,
-    source: {
-      kind: "page-blob",
-      disks: withRoles(input.source.disks),
-      ...(input.source.guestUrl === undefined ? {} : { guestUrl: input.source.guestUrl }),
-      ...(input.source.powerState === undefined ? {} : { powerState: input.source.powerState }),
-    },
+    source,
     ...(input.osType === undefined ? {} : { osType: input.osType }),
     ...(input.osVersion === undefined ? {} : { osVersion: input.osVersion }),
     ...(input.role === undefined ? {} : { role: input.role }),
@@ -78,8 +76,20 @@ export async function protectVm(context: Context, input: ProtectVmInput, signal:
   return { kind: existing === undefined ? "created" : "replaced", vm };
 }
 
+function sourceOf(input: ProtectVmInput["source"]): VmSource {
+  if (input.kind === "managed") return { kind: "managed", resourceId: parseVmResourceId(input.resourceId) };
+  const { disks, guestUrl, powerState } = input;
+  checkDisks(disks);
+  return {
+    kind: "page-blob",
+    disks: withRoles(disks),
+    ...(guestUrl === undefined ? {} : { guestUrl }),
+    ...(powerState === undefined ? {} : { powerState }),
+  };
+}
+
 /** Names become file and blob names at a restore, where upper and lower case may be the same. */
-function checkDisks(disks: ProtectVmInput["source"]["disks"]): void {
+function checkDisks(disks: PageBlobInput["disks"]): void {
   const names = new Map<string, number>();
   const urls = new Map<string, number>();
   const errors = disks.flatMap((disk, index) => {
@@ -102,7 +112,7 @@ function checkDisks(disks: ProtectVmInput["source"]["disks"]): void {
 }
 
 /** Where nobody said which disk is the OS disk, it is the first: so every platform lists them. */
-function withRoles(disks: ProtectVmInput["source"]["disks"]): readonly PageBlobDisk[] {
+function withRoles(disks: PageBlobInput["disks"]): readonly PageBlobDisk[] {
   const said = disks.some((disk) => disk.role !== undefined);
   return disks.map(({ name, url, lun, role }, index) => ({
     name,

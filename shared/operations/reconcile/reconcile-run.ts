@@ -74,7 +74,12 @@ async function resendStart(context: Context, run: Run, signal: AbortSignal): Pro
   await changeRun(
     context,
     runId,
-    (now) => (now.kind === "backup" && now.state === "queued" ? { ...now, notBefore } : undefined),
+    (now) => {
+      if (now.kind !== "backup") return undefined;
+      if (now.state === "queued") return { ...now, notBefore };
+      if (now.state !== "snapshotting" || now.pending === undefined) return undefined;
+      return { ...now, pending: { ...now.pending, lookAt: notBefore } };
+    },
     signal,
   );
   await context.tasks.send({ kind: run.kind === "backup" ? "start-backup" : "start-restore", runId }, 0, signal);

@@ -44,6 +44,9 @@ async function letGo(
     for (const disk of run.disks) await leaveReverted(context, run, disk, signal);
     return;
   }
-  const reverter = reverterOf(context, vm.source.kind);
-  for (const { name, url } of vm.source.disks) await reverter.letGo({ name, url, sizeBytes: 0 }, runId, signal);
+  const { source } = vm;
+  // No other source is reverted: nothing of it was ever held.
+  if (source.kind !== "page-blob") return;
+  const reverter = reverterOf(context, source.kind);
+  for (const { name, url } of source.disks) await reverter.letGo({ name, url, sizeBytes: 0 }, runId, signal);
 }

@@ -13,6 +13,7 @@ import type { RestoreIn } from "../../core/run-transitions.ts";
 import type { RestoreDisk, RestoreRun, SafetySnapshot } from "../../core/run.ts";
 import type { ManifestDisk } from "../../core/vault/manifest.ts";
 import type { ProtectedVm, VmSource } from "../../core/vm.ts";
+import { guestUrlOf, requireSource } from "../../core/vm.ts";
 import type { DiskReverter, HeldDisk } from "../../ports/disk-reverter.ts";
 import type { Context } from "../context.ts";
 import { noteRevert } from "./half-reverts.ts";
@@ -35,7 +36,7 @@ export async function disksToRevert(
   const disks = sources.map((source): HeldDisk => {
     const { name } = source;
     const now = inspection.disks.find((one) => one.name === name);
-    const url = vm.source.disks.find((one) => one.name === name)?.url;
+    const url = requireSource(vm, "page-blob").disks.find((one) => one.name === name)?.url;
     const instead = "Restore it to a container instead (--to-container).";
     if (now === undefined || url === undefined) throw refused(vm, `it has no disk ${quote(name)} any more. ${instead}`);
     if (now.identity !== source.identity) {
@@ -129,7 +130,7 @@ const gatewayStatuses: readonly unknown[] = [502, 503, 504];
 
 /** Also where it answers in trouble, or not as agreed: something runs there. */
 async function guestAnswers(context: Context, vm: ProtectedVm, signal: AbortSignal): Promise<boolean> {
-  const { guestUrl } = vm.source;
+  const guestUrl = guestUrlOf(vm);
   if (guestUrl === undefined) return false;
   try {
     await context.guest.state(guestUrl, signal);

@@ -20,8 +20,11 @@ export async function removeSnapshots(
 ): Promise<void> {
   try {
     const vm = (await context.catalog.vms.get(run.vm, signal))?.value;
-    if (vm !== undefined && vm.vmId === run.vmId) await removeOrphanSnapshots(context, vm, signal);
-    else await removeOwnSet(context, run, signal);
+    if (vm !== undefined && vm.vmId === run.vmId) {
+      for (const { reference } of (await removeOrphans(context, vm, signal)).kept) {
+        await context.source(vm.source.kind).release(reference, signal);
+      }
+    } else await removeOwnSet(context, run, signal);
     if (run.state === "succeeded") await removeOfGoneDisks(context, run, signal);
   } catch (error) {
     if (!(error instanceof FarsideError) || error.advice === "retry") throw error;
@@ -54,9 +57,18 @@ async function removeOfGoneDisks(context: Context, run: BackupIn<"succeeded">, s
 
 /** Removes every snapshot of this VM that nobody needs. Returns how many. */
 export async function removeOrphanSnapshots(context: Context, vm: ProtectedVm, signal: AbortSignal): Promise<number> {
+  return (await removeOrphans(context, vm, signal)).removed;
+}
+
+/** `kept`: of runs that have ended, so that nobody reads them now. */
+async function removeOrphans(
+  context: Context,
+  vm: ProtectedVm,
+  signal: AbortSignal,
+): Promise<{ readonly removed: number; readonly kept: readonly OwnSnapshot[] }> {
   const source = context.source(vm.source.kind);
   const snapshots = await source.listSnapshots(vm, signal);
-  if (snapshots.length === 0) return 0;
+  if (snapshots.length === 0) return { removed: 0, kept: [] };
   // In this order: a run that has ended when its row is read has committed before, so that the base read after it is at least its own.
   const owners = await ownersOf(context, new Set(snapshots.map((snapshot) => snapshot.runId)), signal);
   const base = await baseOf(context, vm.vmId, signal);
@@ -65,9 +77,10 @@ export async function removeOrphanSnapshots(context: Context, vm: ProtectedVm, s
     ownerOf: (runId: RunId): SnapshotOwner => owners.get(runId) ?? { kind: "unknown" },
     now: context.clock.now(),
   };
-  const doomed = snapshots.filter((snapshot) => mayRemoveSnapshot(snapshot, facts));
+  const doomed = new Set(snapshots.filter((snapshot) => mayRemoveSnapshot(snapshot, facts)));
   for (const { reference } of doomed) await source.removeSnapshot(reference, signal);
-  return doomed.length;
+  const kept = snapshots.filter((one) => !doomed.has(one) && facts.ownerOf(one.runId).kind !== "active");
+  return { removed: doomed.size, kept };
 }
 
 /** Removes those of our snapshots on this VM's disks that `doomed` names, whatever else refers to them. */

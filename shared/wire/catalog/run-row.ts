@@ -3,6 +3,7 @@ import type {
   BackupRun,
   BackupTrigger,
   Freeze,
+  PendingSnapshots,
   RestoreDisk,
   RestoreRun,
   RestoreTarget,
@@ -17,6 +18,7 @@ import {
   count,
   diskName,
   errorRecord,
+  objectId,
   pointId,
   policyName,
   record,
@@ -47,6 +49,15 @@ const trigger = variants<BackupTrigger>("kind", [
 const waiting = record<Waiting>({ condition: z.string(), tries: count });
 const freeze = record<Freeze>({ guestUrl: z.string(), token: attemptId, requestedAt: timestamp, ttlSeconds: count });
 
+const pendingSnapshots = record<PendingSnapshots>({
+  operation: z.string(),
+  lookAt: timestamp,
+  powerState: z.enum(["running", "stopped", "unknown"]),
+  configuration: objectId,
+  sessionStartedAt: timestamp,
+  parentPointId: pointId.exactOptional(),
+});
+
 const runFacts = { runId, vm: vmName, vmId, createdAt: timestamp, cancelRequestedAt: timestamp.exactOptional() };
 
 const backupFacts = {
@@ -76,6 +87,7 @@ const backupRun = variants<BackupRun>("state", [
     attemptId,
     waited: waiting.exactOptional(),
     freeze: freeze.exactOptional(),
+    pending: pendingSnapshots.exactOptional(),
   }),
   record<BackupIn<"copying">>({
     ...backupFacts,

@@ -18,6 +18,7 @@ import {
   parseVmName,
 } from "../../core/ids.ts";
 import type { ObjectId } from "../../core/vault/manifest.ts";
+import { parseVmResourceId } from "../../core/resource-id.ts";
 import { parseTimestamp } from "../../core/timestamp.ts";
 
 type Shape<T> = {
@@ -55,6 +56,7 @@ export const policyName = parsed(parsePolicyName);
 export const runId = parsed(parseRunId);
 export const attemptId = parsed(parseAttemptId);
 export const pointId = parsed(parsePointId);
+export const vmResourceId = parsed(parseVmResourceId);
 export const timestamp = parsed(parseTimestamp);
 
 export const objectId = z

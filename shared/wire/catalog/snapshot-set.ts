@@ -41,7 +41,7 @@ const diskSnapshot = record<DiskSnapshot>({
 export const snapshotSet = record<SnapshotSet>({
   attemptId,
   pointId,
-  source: z.literal("page-blob"),
+  source: z.enum(["page-blob", "managed"]),
   configuration: objectId,
   sessionStartedAt: timestamp,
   snapshotAt: timestamp,

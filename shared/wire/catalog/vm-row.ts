@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { PageBlobDisk, PageBlobSource, ProtectedVm, VmSource, VmState } from "../../core/vm.ts";
+import type { ManagedSource, PageBlobDisk, PageBlobSource, ProtectedVm, VmSource, VmState } from "../../core/vm.ts";
 import {
   count,
   diskName,
@@ -12,6 +12,7 @@ import {
   variants,
   vmId,
   vmName,
+  vmResourceId,
 } from "./schema.ts";
 
 const pageBlobDisk = record<PageBlobDisk>({
@@ -28,11 +29,13 @@ const pageBlobSource = record<PageBlobSource>({
   powerState: z.enum(["running", "stopped"]).exactOptional(),
 });
 
+const managedSource = record<ManagedSource>({ kind: z.literal("managed"), resourceId: vmResourceId });
+
 export const vmRow = record<ProtectedVm>({
   name: vmName,
   vmId,
   policy: policyName,
-  source: variants<VmSource>("kind", [pageBlobSource]),
+  source: variants<VmSource>("kind", [pageBlobSource, managedSource]),
   osType: z.enum(["linux", "windows"]).exactOptional(),
   osVersion: z.string().exactOptional(),
   role: z.literal("domain-controller").exactOptional(),

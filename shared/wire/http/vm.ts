@@ -32,12 +32,22 @@ const diskSchema = z.strictObject({
   role: z.enum(["os", "data"]).optional().describe("Where no disk has a role, the first is the OS disk."),
 });
 
-const sourceSchema = z.strictObject({
+const pageBlobSchema = z.strictObject({
   kind: z.literal("page-blob"),
   disks: z.array(diskSchema).min(1).max(65),
   guestUrl: plainUrl("the URL of the guest's webhook").optional(),
   powerState: z.enum(["running", "stopped"]).optional(),
 });
+
+const managedSchema = z.strictObject({
+  kind: z.literal("managed"),
+  resourceId: z
+    .string()
+    .max(1024)
+    .describe("/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Compute/virtualMachines/<name>"),
+});
+
+const sourceSchema = z.discriminatedUnion("kind", [pageBlobSchema, managedSchema]);
 
 /** What PUT takes. */
 export const vmBodySchema = z.strictObject({
@@ -66,7 +76,7 @@ export function vmView(vm: ProtectedVm, state: VmState | undefined): VmView {
   const { source, ...rest } = vm;
   return {
     ...rest,
-    source: { ...source, disks: source.disks.map((disk) => ({ ...disk })) },
+    source: source.kind === "managed" ? source : { ...source, disks: source.disks.map((disk) => ({ ...disk })) },
     ...(state?.activeRunId === undefined ? {} : { activeRunId: state.activeRunId }),
     ...(state?.lastRunId === undefined ? {} : { lastRunId: state.lastRunId }),
     ...(state?.lastPointId === undefined ? {} : { lastRestorePointId: state.lastPointId }),

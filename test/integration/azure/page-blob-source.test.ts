@@ -9,6 +9,8 @@ import { makePageBlobVm, type PageBlobVm } from "../../support/page-blob-vm.ts";
 import { sampleRunId } from "../../support/sample-rows.ts";
 import { startStorageProxy, throughProxy, type StorageProxy } from "../../support/storage-proxy.ts";
 import { startTestAzurite, type TestAzurite } from "../../support/test-azurite.ts";
+import { taken } from "../../support/taken.ts";
+import { requireSource } from "../../../shared/core/vm.ts";
 
 const mib = 1024 * 1024;
 const signal = AbortSignal.timeout(230_000);
@@ -34,7 +36,7 @@ const make = async (sizeBytes = mib): Promise<{ made: PageBlobVm; vm: ProtectedV
   return { made, vm: made.vm(proxy.url) };
 };
 const inspect = async (vm: ProtectedVm) => (await source.inspect(vm, signal)).disks;
-const snapshot = async (vm: ProtectedVm) => source.snapshot(vm, await inspect(vm), attempt, signal);
+const snapshot = async (vm: ProtectedVm) => taken(await source.snapshot(vm, await inspect(vm), attempt, signal));
 const allOf = async <T>(items: AsyncIterable<T>): Promise<T[]> => {
   const found: T[] = [];
   for await (const item of items) found.push(item);
@@ -102,7 +104,7 @@ describe("The size of a disk", () => {
     const disks = await inspect(vm);
     await made.disks[0]?.resize(2 * mib + 512);
     await made.disks[0]?.uploadPages(footer(2 * mib), 2 * mib, 512);
-    const snapshots = await source.snapshot(vm, disks, attempt, signal);
+    const snapshots = taken(await source.snapshot(vm, disks, attempt, signal));
     expect(snapshots.map(({ sizeBytes }) => sizeBytes)).toEqual([2 * mib, mib + 512]);
   });
 });
@@ -110,7 +112,12 @@ describe("The size of a disk", () => {
 describe("What is no disk", () => {
   const withUrl = (vm: ProtectedVm, url: string): ProtectedVm => ({
     ...vm,
-    source: { ...vm.source, disks: vm.source.disks.slice(0, 1).map((disk) => ({ ...disk, url })) },
+    source: {
+      kind: "page-blob",
+      disks: requireSource(vm, "page-blob")
+        .disks.slice(0, 1)
+        .map((disk) => ({ ...disk, url })),
+    },
   });
 
   test.each([
@@ -282,8 +289,10 @@ describe("The changed-page list", () => {
       const { made } = await make();
       const vm = made.vm(exact.url);
       const believing = new PageBlobSource(await StorageAccounts.open([throughProxy(region.connectionString, exact)]));
-      const [parent] = await believing.snapshot(vm, (await believing.inspect(vm, signal)).disks, attempt, signal);
-      const [child] = await believing.snapshot(vm, (await believing.inspect(vm, signal)).disks, attempt, signal);
+      const snapshotOf = async (of: PageBlobSource) =>
+        taken(await of.snapshot(vm, (await of.inspect(vm, signal)).disks, attempt, signal));
+      const [parent] = await snapshotOf(believing);
+      const [child] = await snapshotOf(believing);
       await believing.removeSnapshot(parent?.reference ?? {}, signal);
       const list = async () =>
         allOf(

@@ -13,6 +13,7 @@ import { createRealPipeline, type RealPipeline, type RealPipelineOptions, type R
 import { startStorageProxy, throughProxy, type StorageProxy } from "../storage-proxy.ts";
 import { startTestAzurite, type TestAzurite } from "../test-azurite.ts";
 import { blobDigest, makeDisk, ownSnapshots, pointDigests, workBlobs } from "./disk-content.ts";
+import { requireSource } from "../../../shared/core/vm.ts";
 
 export const chunkBytes = 256 * 1024;
 export const mib = 1024 * 1024;
@@ -169,7 +170,11 @@ export class Scene {
       lun,
       role: lun === 0 ? ("os" as const) : ("data" as const),
     }));
-    await vms.replace(stored, { ...stored.value, source: { ...stored.value.source, disks } }, never);
+    await vms.replace(
+      stored,
+      { ...stored.value, source: { ...requireSource(stored.value, "page-blob"), disks } },
+      never,
+    );
   }
 
   /** `begun`: called when the request has been taken, before anything is done. */

@@ -42,6 +42,23 @@ async function requested(): Promise<World> {
 }
 
 /** Delivers messages until one of this kind is next. */
+/** Its snapshots are there when it was looked at twice. */
+async function slowPlatform(): Promise<World> {
+  const world = await requested();
+  world.source.quiesces = true;
+  world.source.waits = 2;
+  return world;
+}
+
+async function lookedAt(times: number): Promise<World> {
+  const world = await slowPlatform();
+  for (let time = 0; time < times; time++) {
+    await world.drain();
+    world.clock.advance(minuteMs);
+  }
+  return world;
+}
+
 async function until(world: World, kind: string): Promise<World> {
   for (let next = world.visible()[0]; next !== undefined && next.kind !== kind; next = world.visible()[0]) {
     await world.deliver(next);
@@ -92,6 +109,17 @@ const backups: Readonly<Record<string, Scenario>> = {
     },
   },
   "start-backup": { prepare: requested, act: deliverNext, expect: everyRunSucceeded },
+  "start-backup (the platform takes its time)": { prepare: slowPlatform, act: deliverNext, expect: everyRunSucceeded },
+  "start-backup (the platform is looked at again)": {
+    prepare: async () => lookedAt(1),
+    act: deliverNext,
+    expect: everyRunSucceeded,
+  },
+  "start-backup (the platform is done)": {
+    prepare: async () => lookedAt(2),
+    act: deliverNext,
+    expect: everyRunSucceeded,
+  },
   "copy-window": {
     prepare: async () => until(await requested(), "copy-window"),
     act: deliverNext,

@@ -104,7 +104,17 @@ describe("Wrong usage is one line on standard error and exit code 2", () => {
     ["a duration that is none", ["policy", "set", "p", "--rpo", "soon"], /Write a duration like "26h"/],
     ["a level that is none", ["policy", "set", "p", "--consistency", "perfect"], /Allowed choices are application/],
     ["a disk without a URL", ["vm", "protect", "v", "--policy", "p", "--disk", "os"], /Write NAME=URL/],
-    ["no disk", ["vm", "protect", "v", "--policy", "p"], /Required option '--disk/],
+    ["no disk", ["vm", "protect", "v", "--policy", "p"], /--resource-id for a VM of Azure, or --disk/],
+    [
+      "a resource that is no VM",
+      ["vm", "protect", "v", "--policy", "p", "--resource-id", "/subscriptions/x"],
+      /not the resource id of a VM/,
+    ],
+    [
+      "a disk beside a resource",
+      ["vm", "protect", "v", "--policy", "p", "--resource-id", "x", "--disk", "os=http://x/y/z"],
+      /leave out their options/,
+    ],
     ["no policy", ["vm", "protect", "v", "--disk", "os=http://x/y/z"], /Required option '--policy/],
     ["a time that is none", ["restore", "v", "--to-file", "d", "--at", "yesterday"], /Write a time like/],
     ["a restore without a target", ["restore", "v"], /either --to-file, --to-container or --revert/],

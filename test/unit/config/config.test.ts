@@ -47,6 +47,7 @@ describe("The settings of the app", () => {
           connectionString: whole.FARSIDE_ACCOUNT_SOURCE,
         },
       ],
+      arm: { kind: "azure" },
       limits: {
         windowBytes: 1024 ** 3,
         stepBudgetMs: 240_000,
@@ -66,6 +67,24 @@ describe("The settings of the app", () => {
       tableServiceUri: "https://st.table.core.windows.net",
       clientId: "c",
     });
+  });
+
+  test("name an identity for ARM, or a local stand-in, which is on this machine and nowhere else", () => {
+    const armOf = (settings: Readonly<Record<string, string>>) => readConfig({ ...whole, ...settings }, hostJson).arm;
+    expect(armOf({ FARSIDE_ARM__clientId: "c" })).toEqual({ kind: "azure", clientId: "c" });
+    expect(armOf({ FARSIDE_LOCAL_ARM: "http://127.0.0.1:8085/" })).toEqual({
+      kind: "local",
+      url: "http://127.0.0.1:8085",
+    });
+    for (const elsewhere of [
+      "https://management.azure.com",
+      "http://127.0.0.1.example.com",
+      "http://10.0.0.1:80",
+      "8085",
+    ]) {
+      const problems = problemsOf(() => armOf({ FARSIDE_LOCAL_ARM: elsewhere }));
+      expect(Object.keys(problems)).toEqual(["FARSIDE_LOCAL_ARM"]);
+    }
   });
 
   test("tell all their problems at once, each with its setting", () => {

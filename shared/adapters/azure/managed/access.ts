@@ -1,0 +1,135 @@
+/**
+ * Access to the bytes of snapshots: SAS URLs, which live in this process's memory alone (I8).
+ *
+ * 1. A SAS is asked for when the first byte is read, and anew before it ends. The service gives the same URL again, with its new end, so
+ *    that processes beside each other do not disturb one another.
+ * 2. Somebody may take it back in between (a clean-up of a run before, a person): then it is asked for once more, and the call repeated.
+ * 3. What is not given back ends by itself: three hours.
+ */
+import { FarsideError, hasCode } from "../../../core/errors.ts";
+import type { ArmConnection } from "./arm-connection.ts";
+import { armCall, requireParts } from "./arm-connection.ts";
+import { shownReference, type DiskReference } from "./disk-reference.ts";
+
+const lastsMs = 3 * 3_600_000;
+/** A window of a copy takes minutes: one begun now must still end with this SAS. */
+const refreshBeforeMs = 20 * 60_000;
+/** The one operation that is waited for: a second or two. */
+const grantLimitMs = 20_000;
+const pollMs = 500;
+
+interface Granted {
+  readonly sas: Promise<string>;
+  readonly endsAt: number;
+}
+
+export class DiskAccess {
+  readonly #arm: () => Promise<ArmConnection>;
+  readonly #monotonic: () => number;
+  readonly #granted = new Map<string, Granted>();
+
+  constructor(arm: () => Promise<ArmConnection>, monotonic: () => number) {
+    this.#arm = arm;
+    this.#monotonic = monotonic;
+  }
+
+  /** `call` gets the SAS of each reference, in their order. */
+  async with<T>(
+    references: readonly DiskReference[],
+    signal: AbortSignal,
+    call: (urls: readonly string[]) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await call(await this.#urls(references, signal));
+    } catch (error) {
+      if (!hasCode(error, "forbidden") || signal.aborted) throw error;
+      for (const { id } of references) this.#granted.delete(id.toLowerCase());
+      return call(await this.#urls(references, signal));
+    }
+  }
+
+  /** Also what another process has asked for. Done as well where there is nothing to give back, or the snapshot is gone. */
+  async giveBack(reference: DiskReference, signal: AbortSignal): Promise<void> {
+    this.#granted.delete(reference.id.toLowerCase());
+    const arm = await this.#arm();
+    try {
+      await armCall(
+        `give back the access to ${shownReference(reference)}`,
+        signal,
+        (abortSignal) => revoke(arm, reference, abortSignal),
+        grantLimitMs,
+      );
+    } catch (error) {
+      if (!hasCode(error, "not-found")) throw error;
+    }
+  }
+
+  async #urls(references: readonly DiskReference[], signal: AbortSignal): Promise<string[]> {
+    const urls: string[] = [];
+    // One after the other: two grants on one disk at once would be refused.
+    for (const reference of references) {
+      const { promise, reject } = Promise.withResolvers<never>();
+      const aborted = () => reject(signal.reason as Error);
+      signal.addEventListener("abort", aborted, { once: true });
+      try {
+        signal.throwIfAborted();
+        urls.push(await Promise.race([this.#url(reference), promise]));
+      } finally {
+        signal.removeEventListener("abort", aborted);
+      }
+    }
+    return urls;
+  }
+
+  #url(reference: DiskReference): Promise<string> {
+    const key = reference.id.toLowerCase();
+    const standing = this.#granted.get(key);
+    if (standing !== undefined && standing.endsAt - refreshBeforeMs > this.#monotonic()) return standing.sas;
+    // Shared by all that read it now: not ended by one of them that gives up.
+    const granted = { sas: this.#grant(reference), endsAt: this.#monotonic() + lastsMs };
+    this.#granted.set(key, granted);
+    granted.sas.catch(() => {
+      if (this.#granted.get(key) === granted) this.#granted.delete(key);
+    });
+    return granted.sas;
+  }
+
+  async #grant(reference: DiskReference): Promise<string> {
+    const arm = await this.#arm();
+    const what = shownReference(reference);
+    const signal = AbortSignal.timeout(2 * grantLimitMs);
+    const { accessSAS } = await armCall(
+      `get access to ${what}`,
+      signal,
+      (abortSignal) => grant(arm, reference, abortSignal),
+      grantLimitMs,
+    );
+    if (accessSAS !== undefined && URL.canParse(accessSAS)) return accessSAS;
+    // Where the answer names no URL to fetch the result from, the SDK gives an empty one.
+    throw new FarsideError("unavailable", `The service gave no access to ${what}. It is asked again later.`);
+  }
+}
+
+const read = { access: "Read", durationInSeconds: lastsMs / 1000 } as const;
+
+async function grant(arm: ArmConnection, reference: DiskReference, abortSignal: AbortSignal) {
+  const { subscriptionId, resourceGroup, path } = requireParts(reference.id);
+  const client = arm.compute(subscriptionId);
+  const options = { updateIntervalInMs: pollMs, abortSignal };
+  const [one = "", two = "", three = ""] = path.map(([, name]) => name);
+  return reference.kind === "snapshot"
+    ? client.snapshots.grantAccess(resourceGroup, one, read, options).pollUntilDone({ abortSignal })
+    : client.diskRestorePoint.grantAccess(resourceGroup, one, two, three, read, options).pollUntilDone({ abortSignal });
+}
+
+async function revoke(arm: ArmConnection, reference: DiskReference, abortSignal: AbortSignal): Promise<void> {
+  const { subscriptionId, resourceGroup, path } = requireParts(reference.id);
+  const client = arm.compute(subscriptionId);
+  const options = { updateIntervalInMs: pollMs, abortSignal };
+  const [one = "", two = "", three = ""] = path.map(([, name]) => name);
+  if (reference.kind === "snapshot") {
+    await client.snapshots.revokeAccess(resourceGroup, one, options).pollUntilDone({ abortSignal });
+  } else if (reference.kind === "disk-restore-point") {
+    await client.diskRestorePoint.revokeAccess(resourceGroup, one, two, three, options).pollUntilDone({ abortSignal });
+  }
+}

@@ -1,0 +1,27 @@
+/** Config → the connection to Azure Resource Manager, opened when it is first needed. */
+import type { ArmConnection } from "../adapters/azure/managed/arm-connection.ts";
+import type { ArmAccess } from "../config/arm.ts";
+import type { Clock } from "../ports/clock.ts";
+
+/** Apps that protect no VM of Azure never load its SDK. Touches no network. */
+export function armOpener(access: ArmAccess, clock: Clock): () => Promise<ArmConnection> {
+  let opening: Promise<ArmConnection> | undefined;
+  return () => {
+    opening ??= open(access, clock).catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  };
+}
+
+async function open(access: ArmAccess, clock: Clock): Promise<ArmConnection> {
+  const [{ ArmConnection }, { localArm }] = await Promise.all([
+    import("../adapters/azure/managed/arm-connection.ts"),
+    import("../adapters/azure/managed/local-arm.ts"),
+  ]);
+  if (access.kind === "local") return ArmConnection.open({ ...localArm(access.url), clock });
+  const { DefaultAzureCredential } = await import("@azure/identity");
+  const options = access.clientId === undefined ? {} : { managedIdentityClientId: access.clientId };
+  return ArmConnection.open({ credential: new DefaultAzureCredential(options), clock });
+}

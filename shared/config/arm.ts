@@ -1,0 +1,31 @@
+/** How Azure Resource Manager is reached: by the process's own identity, or a local stand-in for it. */
+import type { Environment, Problems } from "./problems.ts";
+import { settingOf } from "./problems.ts";
+
+export type ArmAccess =
+  | {
+      readonly kind: "azure";
+      /** Of a user-assigned identity. */
+      readonly clientId?: string;
+    }
+  /** Gets no credential of Azure. */
+  | { readonly kind: "local"; readonly url: string };
+
+const setting = "FARSIDE_LOCAL_ARM";
+
+export function readArm(environment: Environment, problems: Problems): ArmAccess {
+  const clientId = settingOf(environment, "FARSIDE_ARM__clientId");
+  const text = settingOf(environment, setting);
+  if (text === undefined) return { kind: "azure", ...(clientId === undefined ? {} : { clientId }) };
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // On this machine alone: whoever answers there decides what is backed up.
+  const isLocal = url?.protocol === "http:" && /^(?:127\.0\.0\.1|localhost|\[::1\])$/.test(url.hostname);
+  if (!isLocal || url === undefined) {
+    problems.add(
+      setting,
+      "is no address of this machine: set it to one like http://127.0.0.1:8085, or remove it to use Azure.",
+    );
+    return { kind: "azure" };
+  }
+  return { kind: "local", url: url.origin };
+}
