@@ -13,7 +13,8 @@ import { longestDelayMs } from "../../ports/task-queue.ts";
 import type { Context } from "../context.ts";
 import { changeRun } from "../run/change-run.ts";
 import { recordEvent } from "../run/record-event.ts";
-import { isSnapshotting, planFreeze, type FreezePlan } from "./freeze.ts";
+import { freezePlan } from "./freeze-plan.ts";
+import { isSnapshotting, type FreezePlan } from "./freeze.ts";
 import { readSettings } from "./read-settings.ts";
 import { recordSet, type Found, type TakenSnapshots } from "./record-set.ts";
 import type { Taken } from "./take-snapshots.ts";
@@ -62,7 +63,7 @@ export async function continueSnapshots(
   if (pending === undefined) throw new FarsideError("internal", `The run ${run.runId} waits for no snapshots.`);
   const { vm, policy } = await readSettings(context, run, signal);
   const source = context.source(vm.source.kind);
-  const plan = planFreeze(run, vm, pending.powerState, source);
+  const plan = await freezePlan(context, run, { vm, source, powerState: pending.powerState }, signal);
   if (plan.kind === "freeze")
     throw new FarsideError("not-ready", "The VM's source was changed while it was backed up.");
   const { operation, lookAt: _, ...found } = pending;

@@ -15,14 +15,14 @@ import type { ProtectedVm } from "../../core/vm.ts";
 import type { DiskSource, OwnSnapshot, VmInspection } from "../../ports/disk-source.ts";
 import { capturedDocument } from "../../wire/vault/captured.ts";
 import type { Context } from "../context.ts";
-import { halfRevertOf } from "../restore/half-reverts.ts";
 import { claimVm } from "../run/claim-vm.ts";
 import { removeChosenSnapshots } from "../run/remove-snapshots.ts";
 import { newestRestorePoint } from "../vault/list-restore-points.ts";
 import { startSession } from "../vault/work-blobs.ts";
 import { writeDocument } from "../vault/write-index.ts";
 import { attemptOf, awaitPlatform, unfrozen, type Waits } from "./await-platform.ts";
-import { planFreeze, whileFrozen, type FreezePlan } from "./freeze.ts";
+import { freezePlan } from "./freeze-plan.ts";
+import { whileFrozen, type FreezePlan } from "./freeze.ts";
 import { readSettings } from "./read-settings.ts";
 import { checkLeast, foundBefore, recordSet, type TakenSnapshots } from "./record-set.ts";
 
@@ -54,7 +54,7 @@ export async function takeSnapshots(
       `The VM ${quote(vm.name)} has no disks to back up: protect it again with its disks.`,
     );
   }
-  const plan = await planned(context, run, { vm, source, inspection }, signal);
+  const plan = await freezePlan(context, run, { vm, source, powerState: inspection.powerState }, signal);
   if (plan.kind === "none") checkLeast(run, plan);
 
   const vault = await context.vault(signal);
@@ -69,18 +69,6 @@ export async function takeSnapshots(
   if (taken === "lost") return { kind: "lost" };
   if (taken.kind === "waiting") return awaitPlatform(context, run, found, taken, signal);
   return recordSet(context, run, { vm, policy }, found, taken, signal);
-}
-
-/** A guest that answers runs, on disks that somebody has put right; what lies still may be left half way by a revert. */
-async function planned(
-  context: Context,
-  run: BackupIn<"snapshotting">,
-  { vm, source, inspection }: Pick<Scene, "vm" | "source" | "inspection">,
-  signal: AbortSignal,
-): Promise<FreezePlan> {
-  const plan = planFreeze(run, vm, inspection.powerState, source);
-  if (plan.kind === "freeze" || (await halfRevertOf(context, run.vmId, signal)) === undefined) return plan;
-  return { kind: "none", reason: "half-reverted" };
 }
 
 async function removeOlderAttempts(
