@@ -30,7 +30,9 @@ export async function peakOfCommand({ args, environment, whileItRuns }: RunComma
     if (whileItRuns === undefined) {
       child.stdout.resume();
     } else {
-      await whileItRuns(child.stdout);
+      // The pipe stays open when the reader has seen enough: a command whose output nobody reads any more ends by itself.
+      await whileItRuns(child.stdout.iterator({ destroyOnReturn: false }));
+      child.stdout.resume();
       sample();
       child.kill("SIGINT");
     }

@@ -27,7 +27,8 @@ export async function wholeBody(
   { fromByte, lengthBytes, first, ask }: BodyRequest,
   signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const content = new Uint8Array(lengthBytes);
+  // Not filled with zeros first: all of it is written, or none of it given.
+  const content = new Uint8Array(Buffer.allocUnsafeSlow(lengthBytes).buffer);
   let got = 0;
   let answer = first;
   for (let breaks = 0; got < lengthBytes;) {
