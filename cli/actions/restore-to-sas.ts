@@ -2,14 +2,12 @@ import { sasContainerTarget } from "../../shared/compose/disk-image.ts";
 import { systemClock } from "../../shared/compose/system.ts";
 import { FarsideError, hasCode } from "../../shared/core/errors.ts";
 import { chooseRestore } from "../../shared/operations/restore/choose-restore.ts";
-import { restoreDisks } from "../../shared/operations/restore/restore-disks.ts";
 import { restoreIdOf } from "../../shared/operations/restore/restore-id.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import { restoreChoice } from "../choose-point.ts";
-import { Progress } from "../progress.ts";
 import { withVault } from "../vault.ts";
 import type { Verb } from "../verb.ts";
-import { tellRestored } from "./restore-report.ts";
+import { restoreChosen, type RestorePlace } from "./restore-chosen.ts";
 import type { RestoreFlags } from "./restore.ts";
 
 /**
@@ -24,33 +22,20 @@ export async function restoreToSas(verb: Verb, vm: string, sasUrl: string, flags
   return withVault(verb, async (vault) => {
     const vmId = await findVm(vault, vm, verb.signal);
     const chosen = await chooseRestore(vault, vmId, choice, verb.signal);
-    const { manifest, disks } = chosen;
-    const total = disks.reduce((sum, { disk }) => sum + disk.sizeBytes, 0);
-    const progress = new Progress(verb.output, `${manifest.vmName} ${manifest.pointId}`, total);
+    const endedItself = (error: unknown): boolean => hasCode(error, "forbidden") && hasExpired();
+    const place: RestorePlace = {
+      target,
+      urlOf: (disk) => target.locate(containerUrl, disk),
+      restoreId: restoreIdOf,
+      shownAs: "url",
+      kept: (error) => (endedItself(error) ? undefined : "What was restored so far is kept"),
+      endedBy: ["target-exists", "not-found", "refused", "bad-input", "vault-corrupt"],
+    };
     try {
-      const restored = await restoreDisks(
-        vault,
-        target,
-        {
-          disks,
-          urlOf: (disk) => target.locate(containerUrl, disk),
-          restoreId: restoreIdOf,
-          allowDamaged: flags.allowDamaged === true,
-          onProgress: (_disk, bytes) => progress.add(bytes),
-        },
-        verb.signal,
-      );
-      progress.end();
-      return tellRestored(verb, chosen, restored, "url");
+      return await restoreChosen(verb, vault, chosen, place, flags);
     } catch (error) {
-      progress.end();
-      if (hasCode(error, "forbidden") && hasExpired()) {
-        throw expired(containerUrl, expiresAt, "What was restored so far is kept");
-      }
-      if (!hasCode(error, "target-exists", "not-found", "refused", "bad-input", "vault-corrupt")) {
-        verb.output.note(`What was restored so far is kept: the same command goes on where it stood.`);
-      }
-      throw error;
+      if (!endedItself(error)) throw error;
+      throw expired(containerUrl, expiresAt, "What was restored so far is kept");
     }
   });
 }

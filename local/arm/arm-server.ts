@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Arm, ArmCall, Reply } from "./arm.ts";
-import { ArmError } from "./arm-error.ts";
+import { ServiceError } from "./service-error.ts";
 import { armOrigin } from "./arm.ts";
 import { ArmRouter, resourceId } from "./arm-router.ts";
 import { serveData } from "./data/data-endpoint.ts";
@@ -116,10 +116,14 @@ async function serveArm(
     const { pathname, searchParams } = new URL(request.url ?? "/", url);
     const path = decodeURIComponent(pathname);
     if (!/^Bearer \S+/.test(request.headers.authorization ?? "")) {
-      throw new ArmError(401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.");
+      throw new ServiceError(
+        401,
+        "AuthenticationFailed",
+        "Authentication failed. The 'Authorization' header is missing.",
+      );
     }
     if (searchParams.get("api-version") === null) {
-      throw new ArmError(
+      throw new ServiceError(
         400,
         "MissingApiVersionParameter",
         "The api-version query parameter (?api-version=) is required.",
@@ -153,7 +157,7 @@ async function replyTo(
   if (operation !== null && method === "GET") return poll(arm, operation[1] ?? "", query.get("monitor") === "true");
   const match = router.find(method, path);
   if (match === undefined)
-    throw new ArmError(404, "InvalidResourceType", `${method} ${path} is not known in this region.`);
+    throw new ServiceError(404, "InvalidResourceType", `${method} ${path} is not known in this region.`);
   const call: ArmCall = {
     method,
     params: match.params,
@@ -191,7 +195,7 @@ async function readJson(request: IncomingMessage): Promise<Readonly<Record<strin
   let seen = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     seen += part.length;
-    if (seen > bodyLimitBytes) throw new ArmError(413, "RequestEntityTooLarge", "The request is too large.");
+    if (seen > bodyLimitBytes) throw new ServiceError(413, "RequestEntityTooLarge", "The request is too large.");
     parts.push(part);
   }
   if (seen === 0) return {};
@@ -199,7 +203,7 @@ async function readJson(request: IncomingMessage): Promise<Readonly<Record<strin
     return asObject(JSON.parse(Buffer.concat(parts).toString("utf8")));
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : "";
-    throw new ArmError(
+    throw new ServiceError(
       400,
       "InvalidRequestContent",
       `The request content was invalid and could not be deserialized: ${text}`,
@@ -209,9 +213,9 @@ async function readJson(request: IncomingMessage): Promise<Readonly<Record<strin
 
 function sendError(response: ServerResponse, error: unknown): void {
   const known =
-    error instanceof ArmError
+    error instanceof ServiceError
       ? error
-      : new ArmError(500, "InternalServerError", error instanceof Error ? error.message : "");
+      : new ServiceError(500, "InternalServerError", error instanceof Error ? error.message : "");
   for (const [name, value] of Object.entries(known.headers)) response.setHeader(name, value);
   const { code, message } = known;
   // Throttling answers are documented flat, all others below `error`.

@@ -1,9 +1,9 @@
 /** What a test makes go wrong. Each planned fault happens once, and a test can ask whether it did: one that was never reached proves nothing. */
 import type { IncomingMessage } from "node:http";
-import type { ArmError } from "./arm-error.ts";
+import type { ServiceError } from "./service-error.ts";
 import type { OperationShape } from "./operations.ts";
 
-export type OperationFault = { readonly kind: "fails"; readonly error: ArmError } | { readonly kind: "never-ends" };
+export type OperationFault = { readonly kind: "fails"; readonly error: ServiceError } | { readonly kind: "never-ends" };
 
 interface Plan<T> {
   readonly matches: (name: string) => boolean;
@@ -19,7 +19,7 @@ export interface FaultHandle {
 
 export class ArmFaults {
   readonly #operations: Plan<OperationFault>[] = [];
-  readonly #requests: Plan<ArmError | "reset">[] = [];
+  readonly #requests: Plan<ServiceError | "reset">[] = [];
   #shape: (name: string) => OperationShape = () => "both";
   /** Of the SAS endpoint; it may destroy the connection. */
   beforeData: (request: IncomingMessage) => Promise<void> = async () => undefined;
@@ -30,7 +30,7 @@ export class ArmFaults {
   }
 
   /** Requests whose `METHOD path` matches are answered so, before anything happens. */
-  planRequest(pattern: RegExp, fault: ArmError | "reset", times = 1): FaultHandle {
+  planRequest(pattern: RegExp, fault: ServiceError | "reset", times = 1): FaultHandle {
     return add(this.#requests, (seen) => pattern.test(seen), fault, times);
   }
 
@@ -43,7 +43,7 @@ export class ArmFaults {
     return take(this.#operations, name);
   }
 
-  ofRequest(methodAndPath: string): ArmError | "reset" | undefined {
+  ofRequest(methodAndPath: string): ServiceError | "reset" | undefined {
     return take(this.#requests, methodAndPath);
   }
 

@@ -7,7 +7,7 @@
  *    SDK needs the second one for the result of a POST.
  */
 import { randomUUID } from "node:crypto";
-import { ArmError } from "./arm-error.ts";
+import { ServiceError } from "./service-error.ts";
 
 /** Which headers tell where to poll: the service gives both, or one of them. */
 export type OperationShape = "both" | "location" | "async";
@@ -17,7 +17,7 @@ export interface OperationStart {
   readonly name: string;
   /** Milliseconds since 1970. */
   readonly readyAt: number;
-  /** Makes the change and gives the result. Throws ArmError: the operation has failed. */
+  /** Makes the change and gives the result. Throws ServiceError: the operation has failed. */
   readonly finish: () => unknown;
 }
 
@@ -66,18 +66,18 @@ export class Operations {
     return { startTime, endTime, status: "Succeeded", ...output, name: id };
   }
 
-  /** What the result URL answers: undefined while it runs. Throws its ArmError. */
+  /** What the result URL answers: undefined while it runs. Throws its ServiceError. */
   result(id: string): { readonly value: unknown } | undefined {
     const { outcome } = this.#require(id);
     if (outcome.kind === "running") return undefined;
-    if (outcome.kind === "failed") throw new ArmError(409, outcome.error.code, outcome.error.message);
+    if (outcome.kind === "failed") throw new ServiceError(409, outcome.error.code, outcome.error.message);
     return { value: outcome.result };
   }
 
   #require(id: string): Operation {
     const found = this.#byId.get(id);
     if (found !== undefined) return found;
-    throw new ArmError(404, "OperationNotFound", `The operation ${id} was not found.`);
+    throw new ServiceError(404, "OperationNotFound", `The operation ${id} was not found.`);
   }
 }
 
@@ -85,7 +85,7 @@ function outcomeOf(operation: Operation): Operation["outcome"] {
   try {
     return { kind: "succeeded", result: operation.finish() };
   } catch (error) {
-    if (error instanceof ArmError) return { kind: "failed", error: { code: error.code, message: error.message } };
+    if (error instanceof ServiceError) return { kind: "failed", error: { code: error.code, message: error.message } };
     throw error;
   }
 }

@@ -3,7 +3,7 @@
  * for disks and what is made of them, its bytes.
  */
 import type { Bytes } from "./disks/disk-store.ts";
-import { ArmError } from "./arm-error.ts";
+import { ServiceError } from "./service-error.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -28,7 +28,7 @@ export class Resources {
     const found = this.get(id);
     if (found !== undefined) return found;
     const [name = "", kind = ""] = id.split("/").toReversed();
-    throw new ArmError(404, "ResourceNotFound", `The Resource '${kind}/${name}' was not found: ${id}.`);
+    throw new ServiceError(404, "ResourceNotFound", `The Resource '${kind}/${name}' was not found: ${id}.`);
   }
 
   put(resource: Resource): Resource {

@@ -2,7 +2,7 @@
  * Token buckets as ARM has them for a subscription: 250 reads and 25 more a second, 200 writes and deletes and 10 more a second. Beyond
  * them: 429 with the time to wait.
  */
-import { ArmError } from "./arm-error.ts";
+import { ServiceError } from "./service-error.ts";
 
 interface Bucket {
   tokens: number;
@@ -34,9 +34,9 @@ export class Throttle {
   }
 }
 
-export function tooMany(retryAfterSeconds: number): ArmError {
+export function tooMany(retryAfterSeconds: number): ServiceError {
   const text = "The server rejected the request because too many requests have been received for this subscription.";
-  return new ArmError(429, "OperationNotAllowed", text, { "Retry-After": String(retryAfterSeconds) });
+  return new ServiceError(429, "OperationNotAllowed", text, { "Retry-After": String(retryAfterSeconds) });
 }
 
 export function familyOf(method: string): RequestFamily {

@@ -2,7 +2,8 @@
 import { mkdir, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { ExtractFolder } from "../adapters/local/extract-folder.ts";
-import { hasErrno, targetError } from "../adapters/local/target-errors.ts";
+import { hasErrno } from "../adapters/local/errno.ts";
+import { targetError } from "../adapters/local/target-errors.ts";
 import { TarArchive } from "../adapters/local/tar-archive.ts";
 import { ZipArchive } from "../adapters/local/zip-archive.ts";
 import { FarsideError } from "../core/errors.ts";

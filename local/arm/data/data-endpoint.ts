@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { randomUUID } from "node:crypto";
 import type { Bytes, DiskStore } from "../disks/disk-store.ts";
-import { DataError } from "./data-error.ts";
+import { ServiceError } from "../service-error.ts";
 import { parseDataRequest, type ByteSpan, type DataRequest } from "./data-request.ts";
 import type { Grant, Grants } from "./grants.ts";
 import { pageListXml } from "./page-list.ts";
@@ -49,7 +49,7 @@ function grantOf(context: DataContext, url: URL): Grant {
   const [, name = ""] = url.pathname.split("/");
   const grant = context.grants.find(name, url.searchParams.get("sig") ?? "", context.now());
   if (grant !== undefined) return grant;
-  throw new DataError(
+  throw new ServiceError(
     403,
     "AuthenticationFailed",
     "Server failed to authenticate the request: the SAS has ended or is wrong.",
@@ -98,7 +98,7 @@ function listed(context: DataContext, grant: Grant, bytes: Bytes, asked: Extract
   const sameFamily = grant.familyId !== undefined && previous.familyId === grant.familyId;
   const changed = sameFamily ? context.store.changed(older, bytes, start, end) : undefined;
   if (changed !== undefined) return changed;
-  throw new DataError(
+  throw new ServiceError(
     409,
     "PreviousSnapshotCannotBeNewer",
     "The previous snapshot is not an older one of the same disk.",
@@ -107,7 +107,7 @@ function listed(context: DataContext, grant: Grant, bytes: Bytes, asked: Extract
 
 function previousOf(text: string): URL {
   if (URL.canParse(text)) return new URL(text);
-  throw new DataError(400, "InvalidHeaderValue", "x-ms-previous-snapshot-url is no URL.");
+  throw new ServiceError(400, "InvalidHeaderValue", "x-ms-previous-snapshot-url is no URL.");
 }
 
 async function change(
@@ -119,10 +119,11 @@ async function change(
   response: ServerResponse,
 ): Promise<void> {
   if (grant.access !== "Write") {
-    throw new DataError(403, "AuthorizationPermissionMismatch", "This SAS allows reading alone.");
+    throw new ServiceError(403, "AuthorizationPermissionMismatch", "This SAS allows reading alone.");
   }
   const { start, end } = asked.span;
-  if (end > bytes.sizeBytes) throw new DataError(416, "InvalidPageRange", "The range is beyond the end of the disk.");
+  if (end > bytes.sizeBytes)
+    throw new ServiceError(416, "InvalidPageRange", "The range is beyond the end of the disk.");
   if (asked.kind === "clear") context.store.clear(bytes, start, end - start);
   else await context.store.write(bytes, start, await readBody(request, end - start));
   response.writeHead(201).end();
@@ -136,7 +137,7 @@ async function readBody(request: IncomingMessage, length: number): Promise<Uint8
     if (seen > length) break;
     parts.push(part);
   }
-  if (seen !== length) throw new DataError(400, "InvalidHeaderValue", "The body is not as long as its range.");
+  if (seen !== length) throw new ServiceError(400, "InvalidHeaderValue", "The body is not as long as its range.");
   return Buffer.concat(parts, length);
 }
 
@@ -171,7 +172,7 @@ function drained(response: ServerResponse): Promise<void> {
 
 function within(span: ByteSpan | undefined, { sizeBytes }: Bytes): ByteSpan {
   const { start, end } = span ?? { start: 0, end: sizeBytes };
-  if (start >= sizeBytes) throw new DataError(416, "InvalidRange", `The range begins beyond ${sizeBytes} bytes.`);
+  if (start >= sizeBytes) throw new ServiceError(416, "InvalidRange", `The range begins beyond ${sizeBytes} bytes.`);
   return { start, end: Math.min(end, sizeBytes) };
 }
 
@@ -181,9 +182,9 @@ function sendError(response: ServerResponse, error: unknown): void {
     return;
   }
   const known =
-    error instanceof DataError
+    error instanceof ServiceError
       ? error
-      : new DataError(500, "InternalError", error instanceof Error ? error.message : "");
+      : new ServiceError(500, "InternalError", error instanceof Error ? error.message : "");
   response.setHeader("x-ms-error-code", known.code);
   response.setHeader("content-type", "application/xml");
   for (const [name, value] of Object.entries(known.headers)) response.setHeader(name, value);

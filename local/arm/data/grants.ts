@@ -6,7 +6,7 @@
  * 3. Whoever has the URL has the bytes: the signature is compared in constant time, and never logged.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { ArmError } from "../arm-error.ts";
+import { ServiceError } from "../service-error.ts";
 
 export type Access = "Read" | "Write";
 
@@ -36,7 +36,7 @@ export class Grants {
     }
     if (asked.familyId !== undefined && this.#ofFamily(asked.familyId, now) >= sharesOfFamily) {
       const text = `Only ${sharesOfFamily} snapshots of one disk can have a SAS at a time. Call EndGetAccess on one of them first.`;
-      throw new ArmError(409, "TooManyActiveSnapshotSasUris", text);
+      throw new ServiceError(409, "TooManyActiveSnapshotSasUris", text);
     }
     const grant = {
       ...asked,

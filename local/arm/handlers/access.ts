@@ -1,7 +1,7 @@
 /** beginGetAccess and endGetAccess: of disks, snapshots and disk restore points. */
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept } from "../arm.ts";
-import { ArmError } from "../arm-error.ts";
+import { ServiceError } from "../service-error.ts";
 import type { Access } from "../data/grants.ts";
 import { asText, propertiesOf, type Resource } from "../resources.ts";
 import { attachedTo, invalid } from "./disks.ts";
@@ -50,7 +50,7 @@ function accessOf(value: unknown): Access {
 function refuseAccess(arm: Arm, resource: Resource, access: Access): void {
   const { networkAccessPolicy, diskState, snapshotAccessState } = propertiesOf(resource);
   const refuse = (message: string): never => {
-    throw new ArmError(409, "OperationNotAllowed", message);
+    throw new ServiceError(409, "OperationNotAllowed", message);
   };
   if (networkAccessPolicy === "DenyAll")
     refuse(`${resource.id} cannot be exported: its networkAccessPolicy is DenyAll.`);

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept, ok, page } from "../arm.ts";
-import { ArmError } from "../arm-error.ts";
+import { ServiceError } from "../service-error.ts";
 import { diskBytes, footerBytes, grownBytes, newDiskBytes } from "../disks/disk-bytes.ts";
 import type { Bytes } from "../disks/disk-store.ts";
 import { asList, asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
@@ -115,7 +115,7 @@ function deleteDisk(arm: Arm, { id }: ArmCall): Reply {
   if (disk === undefined) return { kind: "done", status: 204 };
   const owner = attachedTo(arm, id);
   if (owner !== undefined) {
-    throw new ArmError(409, "OperationNotAllowed", `Disk ${id} is attached to VM ${owner.id}.`);
+    throw new ServiceError(409, "OperationNotAllowed", `Disk ${id} is attached to VM ${owner.id}.`);
   }
   refuseShared(arm, id);
   const finish = (): undefined => {
@@ -146,9 +146,9 @@ export function refuseShared(arm: Arm, id: string): void {
   const grant = arm.grants.of(id);
   if (grant === undefined || grant.expiresAt <= arm.now()) return;
   const text = `There is an active shared access signature outstanding for ${id}. Call EndGetAccess before deleting.`;
-  throw new ArmError(409, "OperationNotAllowed", text);
+  throw new ServiceError(409, "OperationNotAllowed", text);
 }
 
-export function invalid(message: string): ArmError {
-  return new ArmError(400, "InvalidParameter", message);
+export function invalid(message: string): ServiceError {
+  return new ServiceError(400, "InvalidParameter", message);
 }

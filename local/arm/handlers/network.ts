@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept, ok, page } from "../arm.ts";
-import { ArmError } from "../arm-error.ts";
+import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, propertiesOf } from "../resources.ts";
 import { vmType } from "./virtual-machines.ts";
 
@@ -51,7 +51,7 @@ function remove(arm: Arm, { id }: ArmCall): Reply {
     const interfaces = asList(asObject(propertiesOf(vm)["networkProfile"])["networkInterfaces"]);
     return vm.type === vmType && interfaces.some((one) => asText(one["id"])?.toLowerCase() === id.toLowerCase());
   });
-  if (user !== undefined) throw new ArmError(400, "NicInUse", `The network interface ${id} is used by ${user.id}.`);
+  if (user !== undefined) throw new ServiceError(400, "NicInUse", `The network interface ${id} is used by ${user.id}.`);
   const finish = (): undefined => {
     arm.resources.remove(id);
     return undefined;

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept, ok, page } from "../arm.ts";
-import { ArmError } from "../arm-error.ts";
+import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, type Json, nameOf, propertiesOf, type Resource } from "../resources.ts";
 import { disksOf, invalid, refuseShared } from "./disks.ts";
 import { snapshotOf } from "./snapshots.ts";
@@ -87,7 +87,7 @@ function deleteCollection(arm: Arm, { id }: ArmCall): Reply {
 
 function putPoint(arm: Arm, { id, body, params }: ArmCall): Reply {
   if (arm.resources.get(id) !== undefined) {
-    throw new ArmError(409, "Conflict", `The restore point ${id} exists already: restore points never change.`);
+    throw new ServiceError(409, "Conflict", `The restore point ${id} exists already: restore points never change.`);
   }
   const wanted = asObject(body["properties"]);
   const mode = wanted["consistencyMode"];
@@ -178,17 +178,17 @@ function refuseTooMany(arm: Arm, vm: Resource): void {
     asObject(propertiesOf(one)["sourceMetadata"])["vmId"] === propertiesOf(vm)["vmId"];
   const points = arm.resources.all().filter((one) => one.type === pointType && ofVm(one));
   if (points.some((one) => propertiesOf(one)["provisioningState"] === "Creating")) {
-    throw new ArmError(409, "VMRestorePointClientError", "Another restore point of this VM is being created.");
+    throw new ServiceError(409, "VMRestorePointClientError", "Another restore point of this VM is being created.");
   }
   if (points.length >= mostOfVm) {
-    throw new ArmError(409, "VMRestorePointClientError", `The VM has ${mostOfVm} restore points already.`);
+    throw new ServiceError(409, "VMRestorePointClientError", `The VM has ${mostOfVm} restore points already.`);
   }
   const made = points.map((one) => Date.parse(String(propertiesOf(one)["timeCreated"])));
   const recent = made.filter((at) => arm.now() - at < 3_600_000);
   if (recent.length < mostInAnHour) return;
   const wait = Math.ceil((Math.min(...recent) + 3_600_000 - arm.now()) / 1000);
   const text = `At most ${mostInAnHour} restore points of a VM can be made in an hour.`;
-  throw new ArmError(429, "TooManyRequests", text, { "Retry-After": String(wait) });
+  throw new ServiceError(429, "TooManyRequests", text, { "Retry-After": String(wait) });
 }
 
 function getPoint(arm: Arm, { id, query }: ArmCall): Reply {
@@ -230,6 +230,8 @@ function refuseSharedPoint(arm: Arm, id: string): void {
   try {
     refuseShared(arm, id);
   } catch (cause) {
-    throw cause instanceof ArmError ? new ArmError(409, "DiskRestorePointUsedByCustomer", cause.message) : cause;
+    throw cause instanceof ServiceError
+      ? new ServiceError(409, "DiskRestorePointUsedByCustomer", cause.message)
+      : cause;
   }
 }

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept, ok, page } from "../arm.ts";
-import { ArmError } from "../arm-error.ts";
+import { ServiceError } from "../service-error.ts";
 import { diskBytes } from "../disks/disk-bytes.ts";
 import { asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
 import { invalid, refuseShared } from "./disks.ts";
@@ -85,7 +85,7 @@ function refuseTooMany(arm: Arm, disk: Resource): void {
     return one.type === type && asObject(propertiesOf(one)["creationData"])["sourceUniqueId"] === unique;
   });
   if (others.length >= mostOfDisk) {
-    throw new ArmError(
+    throw new ServiceError(
       409,
       "OperationNotAllowed",
       `The disk ${disk.id} has ${mostOfDisk} incremental snapshots already.`,
@@ -96,7 +96,7 @@ function refuseTooMany(arm: Arm, disk: Resource): void {
   );
   if (recent.length < mostInFiveMinutes) return;
   const text = `At most ${mostInFiveMinutes} incremental snapshots of a disk can be made in five minutes.`;
-  throw new ArmError(409, "OperationNotAllowed", text);
+  throw new ServiceError(409, "OperationNotAllowed", text);
 }
 
 /**

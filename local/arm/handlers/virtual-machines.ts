@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept, ok, page } from "../arm.ts";
-import { ArmError } from "../arm-error.ts";
+import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
 import { attachedTo, disksOf, invalid } from "./disks.ts";
 
@@ -141,11 +141,15 @@ function checkModel(arm: Arm, id: string, properties: Json): void {
   for (const disk of disksOf({ id, type: vmType, body: { properties } })) {
     const { diskState } = propertiesOf(arm.resources.require(disk));
     if (diskState === "ReadyToUpload" || diskState === "ActiveUpload") {
-      throw new ArmError(409, "OperationNotAllowed", `The disk ${disk} is being uploaded: call EndGetAccess first.`);
+      throw new ServiceError(
+        409,
+        "OperationNotAllowed",
+        `The disk ${disk} is being uploaded: call EndGetAccess first.`,
+      );
     }
     const owner = attachedTo(arm, disk);
     if (owner !== undefined && owner.id.toLowerCase() !== id.toLowerCase()) {
-      throw new ArmError(409, "AttachDiskWhileBeingDetached", `The disk ${disk} is attached to ${owner.id}.`);
+      throw new ServiceError(409, "AttachDiskWhileBeingDetached", `The disk ${disk} is attached to ${owner.id}.`);
     }
   }
 }
@@ -172,7 +176,7 @@ function power(arm: Arm, { id }: ArmCall, state: "running" | "stopped" | "deallo
 function runCommand(arm: Arm, { id, body }: ArmCall): Reply {
   const vm = arm.resources.require(id);
   if (propertiesOf(vm)["powerState"] !== "running") {
-    throw new ArmError(409, "OperationNotAllowed", `Run command needs a running VM: ${id} is not.`);
+    throw new ServiceError(409, "OperationNotAllowed", `Run command needs a running VM: ${id} is not.`);
   }
   if (asText(body["commandId"]) === undefined) throw invalid("commandId is missing.");
   const finish = (): Json => ({

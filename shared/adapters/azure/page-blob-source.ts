@@ -27,8 +27,8 @@ import type {
 import { probeDiff } from "./diff-probe.ts";
 import { diskSizeBytes, pageBlobFacts, readPages } from "./page-blob-facts.ts";
 import { listSnapshotsOf } from "./list-snapshots.ts";
-import { listInParts, rangeLister } from "./page-range-list.ts";
-import { changedFrom, coalesce, joined, type ByteWindow } from "./page-ranges.ts";
+import { allocatedOf, changedOf, rangeLister } from "./page-range-list.ts";
+import { changedFrom, type ByteWindow } from "./page-ranges.ts";
 import { identityOf, ownIds, snapshotTime } from "./snapshot-facts.ts";
 import type { BlobPlace, StorageAccounts } from "./storage-accounts.ts";
 import { isAnswer, storageCall } from "./storage-call.ts";
@@ -155,10 +155,7 @@ export class PageBlobSource implements DiskSource {
   async *allocatedRanges(reference: Reference, window: ByteWindow, signal: AbortSignal): AsyncGenerator<ByteRange> {
     const { client, what } = this.#open(reference);
     const list = rangeLister(client, undefined, what, signal);
-    const lists = async function* (): AsyncGenerator<readonly ByteRange[]> {
-      for await (const part of listInParts(list, window)) yield coalesce(part.ranges, part.window);
-    };
-    yield* joined(lists());
+    yield* allocatedOf(list, window);
   }
 
   async *changedRanges(
@@ -173,10 +170,7 @@ export class PageBlobSource implements DiskSource {
       throw new FarsideError("internal", `${what} was compared with a snapshot of another blob.`);
     }
     const list = rangeLister(client, field(parent, "snapshot"), what, signal);
-    const lists = async function* (): AsyncGenerator<readonly ChangedRange[]> {
-      for await (const part of listInParts(list, window)) yield changedFrom(part.ranges, part.window);
-    };
-    yield* joined(lists());
+    yield* changedOf(list, window);
   }
 
   async read(

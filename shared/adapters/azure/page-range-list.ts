@@ -1,7 +1,8 @@
 /** Get Page Ranges and Get Page Ranges (diff), page by page. The SDK's other calls for it give lengths one byte short, and no pages. */
 import type { PageBlobClient } from "@azure/storage-blob";
 import { FarsideError, hasCode } from "../../core/errors.ts";
-import type { ByteWindow, ListedRange } from "./page-ranges.ts";
+import type { ByteRange, ChangedRange } from "../../ports/disk-source.ts";
+import { changedFrom, coalesce, joined, type ByteWindow, type ListedRange } from "./page-ranges.ts";
 import { isAnswer, storageCall } from "./storage-call.ts";
 
 /** The service's answers where there is nothing to compare with. */
@@ -82,4 +83,22 @@ export async function* listInParts(
       step = part;
     }
   }
+}
+
+/** What may hold something other than zeros, as a disk source gives it. */
+export async function* allocatedOf(list: RangeLister, window: ByteWindow): AsyncGenerator<ByteRange> {
+  yield* joined(listsOf(list, window, coalesce));
+}
+
+/** What changed, as a disk source gives it. */
+export async function* changedOf(list: RangeLister, window: ByteWindow): AsyncGenerator<ChangedRange> {
+  yield* joined(listsOf(list, window, changedFrom));
+}
+
+async function* listsOf<T>(
+  list: RangeLister,
+  window: ByteWindow,
+  made: (ranges: readonly ListedRange[], window: ByteWindow) => readonly T[],
+): AsyncGenerator<readonly T[]> {
+  for await (const part of listInParts(list, window)) yield made(part.ranges, part.window);
 }

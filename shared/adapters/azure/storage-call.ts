@@ -2,30 +2,20 @@
  * One call of a storage service with a limit over everything: its tries (storage-clients.ts), the waits between them and the body.
  * A service that hangs fails the call and is not asked again here; the queue repeats the step.
  */
-import { FarsideError } from "../../core/errors.ts";
+import { boundedCall } from "./bounded-call.ts";
 import { storageError, storageFault } from "./storage-errors.ts";
 
 /** Above twice the limit of one try: a call that moves up to 8 MiB. */
 const callLimitMs = 45_000;
 
 /** `doing` completes "Could not …" in messages, without a secret: "read the page blob https://…". */
-export async function storageCall<T>(
+export function storageCall<T>(
   doing: string,
   signal: AbortSignal,
   call: (bounded: AbortSignal) => Promise<T>,
   limitMs: number = callLimitMs,
 ): Promise<T> {
-  signal.throwIfAborted();
-  const limit = AbortSignal.timeout(limitMs);
-  try {
-    return await call(AbortSignal.any([signal, limit]));
-  } catch (error) {
-    if (!limit.aborted || signal.aborted || error instanceof FarsideError) throw storageError(error, doing, signal);
-    throw new FarsideError(
-      "unavailable",
-      `Could not ${doing}: no answer within ${limitMs / 1000} s. It is tried again later.`,
-    );
-  }
+  return boundedCall({ doing, limitMs, errorOf: storageError }, signal, call);
 }
 
 /** Whether the service itself answered so; a 404 of anything in between has none of its codes. */

@@ -30,7 +30,8 @@ import { FarsideError } from "../../core/errors.ts";
 import type { ExtractionTarget, TargetFacts, TargetPath } from "../../ports/extraction-target.ts";
 import type { FilePiece } from "../../ports/file-system.ts";
 import { AttributeBatch } from "./set-attributes.ts";
-import { hasErrno, targetError } from "./target-errors.ts";
+import { hasErrno } from "./errno.ts";
+import { targetError } from "./target-errors.ts";
 
 export interface ExtractFolderOptions {
   /** An existing directory; its real path. */

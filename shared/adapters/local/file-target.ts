@@ -8,7 +8,7 @@
  * 3. One process at a time writes into a folder: the lock ends with its process.
  */
 import { createHash } from "node:crypto";
-import { constants, link, lstat, mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { constants, link, mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, RunId } from "../../core/ids.ts";
@@ -16,18 +16,18 @@ import { ulidEpochMs } from "../../core/ulid.ts";
 import { buildVhdFooter, vhdFooterBytes } from "../../core/vhd.ts";
 import type { ResumableTarget, TargetDisk, TargetStanding } from "../../ports/disk-target.ts";
 import { hasErrno } from "./errno.ts";
+import { attempt, finalExists, foreignWork } from "./file-target-errors.ts";
 import { lockFolder, type FolderLock } from "./folder-lock.ts";
+import { lookAtFile } from "./look-at-file.ts";
+import { dataStretches, writeAll } from "./sparse-file.ts";
 import {
   createUnfinished,
   readUnfinished,
   removeUnfinished,
-  statePathOf,
+  unfinishedPath,
   writeUnfinished,
   type UnfinishedFile,
 } from "./unfinished-file.ts";
-
-const zeroStepBytes = 64 * 1024;
-const zeros = Buffer.alloc(zeroStepBytes);
 
 interface Work {
   readonly runId: RunId;
@@ -80,7 +80,7 @@ export class FileTarget implements ResumableTarget {
     if (found.kind === "own-work" || found.kind === "named") return { kind: "unfinished" };
     if (found.kind === "free" || this.#overwrite) return { kind: "free" };
     if (found.kind === "final") return { kind: "taken", error: finalExists(disk) };
-    return { kind: "taken", error: foreignWork(disk, await readUnfinished(partial(disk))) };
+    return { kind: "taken", error: foreignWork(disk, await readUnfinished(unfinishedPath(disk))) };
   }
 
   async prepare(disk: TargetDisk, runId: RunId, signal: AbortSignal): Promise<void> {
@@ -150,7 +150,7 @@ export class FileTarget implements ResumableTarget {
       const found = await this.#look(disk, runId);
       if (found.kind === "named") {
         // Killed between giving the name and tidying up.
-        await rm(partial(disk), { force: true });
+        await rm(unfinishedPath(disk), { force: true });
         this.#finished.set(disk.url, runId);
       } else if (found.kind === "own-work") {
         await this.#goOn(disk, runId, found.state);
@@ -160,8 +160,8 @@ export class FileTarget implements ResumableTarget {
 
   /** A final file is ours only by its inode: somebody may have put another one there since. */
   async #look(disk: TargetDisk, runId: RunId): Promise<Found> {
-    const state = await readUnfinished(partial(disk));
-    const [work, final] = [await look(partial(disk)), await look(disk.url)];
+    const state = await readUnfinished(unfinishedPath(disk));
+    const [work, final] = [await lookAtFile(unfinishedPath(disk)), await lookAtFile(disk.url)];
     const isOwn =
       state?.restoreId === runId && state.sizeBytes === disk.sizeBytes && state.durableBytes <= disk.sizeBytes;
     const isWhole = isOwn && state.durableBytes === state.sizeBytes;
@@ -196,23 +196,23 @@ export class FileTarget implements ResumableTarget {
     let handle: FileHandle | undefined;
     try {
       // Before the work itself: killed in between, no work stands there that nobody knows.
-      await createUnfinished(partial(disk), draft);
-      handle = await open(partial(disk), "wx+");
+      await createUnfinished(unfinishedPath(disk), draft);
+      handle = await open(unfinishedPath(disk), "wx+");
       await handle.truncate(bytesOf(disk));
-      const state = { ...draft, fileId: (await look(partial(disk)))?.fileId ?? "", revision: 1 };
-      await writeUnfinished(partial(disk), state);
+      const state = { ...draft, fileId: (await lookAtFile(unfinishedPath(disk)))?.fileId ?? "", revision: 1 };
+      await writeUnfinished(unfinishedPath(disk), state);
       this.#work.set(disk.url, { runId, handle, state });
     } catch (error) {
       await handle?.close();
       // What was not made here is not taken away here.
-      if (handle !== undefined) await rm(partial(disk), { force: true });
-      await removeUnfinished(partial(disk));
+      if (handle !== undefined) await rm(unfinishedPath(disk), { force: true });
+      await removeUnfinished(unfinishedPath(disk));
       throw error;
     }
   }
 
   async #goOn(disk: TargetDisk, runId: RunId, before: UnfinishedFile): Promise<void> {
-    const handle = await open(partial(disk), constants.O_RDWR | constants.O_NOFOLLOW);
+    const handle = await open(unfinishedPath(disk), constants.O_RDWR | constants.O_NOFOLLOW);
     try {
       const isWhole = before.durableBytes === disk.sizeBytes;
       if (!isWhole) {
@@ -220,9 +220,9 @@ export class FileTarget implements ResumableTarget {
         await handle.truncate(bytesOf(disk));
       }
       // It may have been moved here.
-      const fileId = (await look(partial(disk)))?.fileId ?? "";
+      const fileId = (await lookAtFile(unfinishedPath(disk)))?.fileId ?? "";
       const state = { ...before, fileId, revision: before.revision + 1 };
-      if (state.fileId !== before.fileId) await writeUnfinished(partial(disk), state);
+      if (state.fileId !== before.fileId) await writeUnfinished(unfinishedPath(disk), state);
       this.#work.set(disk.url, { runId, handle, state });
     } catch (error) {
       await handle.close();
@@ -237,7 +237,7 @@ export class FileTarget implements ResumableTarget {
     // fdatasync(2) also keeps what is needed to read the data again: size and blocks.
     await work.handle.datasync();
     const state = { ...work.state, durableBytes: toByte, revision: work.state.revision + 1 };
-    await writeUnfinished(partial(disk), state);
+    await writeUnfinished(unfinishedPath(disk), state);
     work.state = state;
   }
 
@@ -247,7 +247,7 @@ export class FileTarget implements ResumableTarget {
       if (this.#format === "vhd") await writeAll(work.handle, footerOf(disk, work.runId), bytesOf(disk));
       await work.handle.datasync();
     }
-    await (this.#overwrite ? rename(partial(disk), disk.url) : publish(disk));
+    await (this.#overwrite ? rename(unfinishedPath(disk), disk.url) : publish(disk));
     await syncFolder(dirname(disk.url));
     this.#finished.set(disk.url, work.runId);
     this.#work.delete(disk.url);
@@ -258,7 +258,7 @@ export class FileTarget implements ResumableTarget {
   /** What tells that a disk is finished is kept until all are: killed in between, the same restore must know it again. */
   async #tidy(): Promise<void> {
     if (this.#work.size > 0) return;
-    for (const path of this.#finished.keys()) await removeUnfinished(`${path}.partial`);
+    for (const path of this.#finished.keys()) await removeUnfinished(unfinishedPath({ url: path }));
     await this.#unlock();
   }
 
@@ -298,7 +298,6 @@ function fits(disk: TargetDisk, { durableBytes }: UnfinishedFile, fileBytes: num
   return durableBytes <= fileBytes && fileBytes <= bytes + vhdFooterBytes;
 }
 
-const partial = (disk: TargetDisk): string => `${disk.url}.partial`;
 const bytesOf = (disk: TargetDisk): number => Math.ceil(disk.sizeBytes / 512) * 512;
 
 /** Of the run alone: the same restore makes the same file. */
@@ -310,122 +309,37 @@ function footerOf(disk: TargetDisk, runId: RunId): Uint8Array {
   });
 }
 
-/** Neighbouring steps that hold data in one stretch, so that it takes one write. */
-function* dataStretches(content: Uint8Array): Generator<{ readonly from: number; readonly to: number }> {
-  let from: number | undefined;
-  for (let at = 0; at < content.length; at += zeroStepBytes) {
-    const part = content.subarray(at, at + zeroStepBytes);
-    if (Buffer.compare(part, zeros.subarray(0, part.length)) !== 0) from ??= at;
-    else if (from !== undefined) {
-      yield { from, to: at };
-      from = undefined;
-    }
-  }
-  if (from !== undefined) yield { from, to: content.length };
-}
-
 /** Gives the file its name, unless something has that name by now: a link never replaces anything, a rename would. */
 async function publish(disk: TargetDisk): Promise<void> {
   try {
-    await link(partial(disk), disk.url);
-    await rm(partial(disk), { force: true });
+    await link(unfinishedPath(disk), disk.url);
+    await rm(unfinishedPath(disk), { force: true });
   } catch (error) {
     if (!hasErrno(error, "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK")) throw error;
     // A file system without links (FAT, some network shares).
-    if ((await look(disk.url)) !== undefined) throw finalExists(disk);
-    await rename(partial(disk), disk.url);
+    if ((await lookAtFile(disk.url)) !== undefined) throw finalExists(disk);
+    await rename(unfinishedPath(disk), disk.url);
   }
 }
 
-/** The name itself must be on the disk too; not every system lets a folder be synced. */
+/** What systems say that let no folder be opened (Windows) or synced (some network shares). */
+const noFolderSync = ["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP", "EOPNOTSUPP", "EBADF"];
+
+/** The name itself must be on the disk too, where the system has a way to say so. */
 async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r").catch(() => undefined);
-  await folder?.sync().catch(() => undefined);
-  await folder?.close();
+  try {
+    const folder = await open(path, "r");
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    if (!hasErrno(error, ...noFolderSync)) throw error;
+  }
 }
 
 async function remove(disk: TargetDisk): Promise<void> {
-  await rm(partial(disk), { force: true });
-  await removeUnfinished(partial(disk));
-}
-
-async function writeAll(handle: FileHandle, content: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < content.length;) {
-    const { bytesWritten } = await handle.write(content, done, content.length - done, position + done);
-    done += bytesWritten;
-  }
-}
-
-async function look(
-  path: string,
-): Promise<{ readonly fileId: string; readonly sizeBytes: number; readonly isFile: boolean } | undefined> {
-  try {
-    const found = await lstat(path);
-    return { fileId: `${found.dev}:${found.ino}`, sizeBytes: found.size, isFile: found.isFile() };
-  } catch (error) {
-    if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
-  }
-}
-
-async function attempt(disk: TargetDisk, action: () => Promise<void>): Promise<void> {
-  try {
-    await action();
-  } catch (cause) {
-    if (hasErrno(cause, "EEXIST")) {
-      throw (await look(disk.url)) === undefined ? foreignWork(disk, undefined) : finalExists(disk);
-    }
-    if (hasErrno(cause, "EISDIR", "ENOTEMPTY")) throw finalExists(disk);
-    if (hasErrno(cause, "ENOSPC", "EDQUOT")) {
-      throw new FarsideError(
-        "target-full",
-        `There is no space left for ${disk.url}, a disk of ${disk.sizeBytes} bytes: free some (${disk.sizeBytes + vhdFooterBytes} at most), or restore to another folder.`,
-        { cause, details: { path: disk.url } },
-      );
-    }
-    if (hasErrno(cause, "EFBIG")) {
-      throw new FarsideError(
-        "target-full",
-        `The file system of ${disk.url}, or this process's limit (ulimit -f), allows no file of ${disk.sizeBytes} bytes.`,
-        { cause, details: { path: disk.url } },
-      );
-    }
-    if (hasErrno(cause, "ENOTDIR", "ENOENT")) {
-      throw new FarsideError(
-        "unavailable",
-        `${disk.url} cannot be made: a file stands on the way to it, or the folder is gone or takes no files. Give another folder.`,
-        { cause, details: { path: disk.url } },
-      );
-    }
-    if (hasErrno(cause, "EACCES", "EPERM", "EROFS")) {
-      throw new FarsideError("forbidden", `${disk.url} may not be written: check the folder's permissions.`, { cause });
-    }
-    throw cause;
-  }
-}
-
-function finalExists(disk: TargetDisk): FarsideError {
-  return new FarsideError(
-    "target-exists",
-    `${disk.url} exists already and is not overwritten: remove it, restore to another folder, or give --overwrite.`,
-    { details: { disk: disk.name, path: disk.url } },
-  );
-}
-
-function foreignWork(disk: TargetDisk, state: UnfinishedFile | undefined): FarsideError {
-  const of =
-    state?.pointId === undefined
-      ? "another restore"
-      : `another restore, of ${state.disk} of restore point ${state.pointId}`;
-  return new FarsideError(
-    "target-exists",
-    `${partial(disk)} is the unfinished work of ${of}: run that one again to end it, remove it (rm ${partial(disk)} ${statePathOf(partial(disk))}), or give --overwrite.`,
-    {
-      details: {
-        disk: disk.name,
-        path: partial(disk),
-        ...(state?.pointId === undefined ? {} : { pointId: state.pointId }),
-      },
-    },
-  );
+  await rm(unfinishedPath(disk), { force: true });
+  await removeUnfinished(unfinishedPath(disk));
 }

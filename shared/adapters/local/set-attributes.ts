@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { buffer } from "node:stream/consumers";
-import { hasErrno } from "./target-errors.ts";
+import { hasErrno } from "./errno.ts";
 
 const batchBytes = 1024 * 1024;
 const maxTold = 100;

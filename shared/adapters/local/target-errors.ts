@@ -1,9 +1,6 @@
 /** What this machine says when something cannot be written, as errors that tell what to do. */
 import { FarsideError } from "../../core/errors.ts";
-
-export function hasErrno(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && "code" in error && codes.includes(String(error.code));
-}
+import { hasErrno } from "./errno.ts";
 
 /** Errors of other kinds stay as they are. */
 export function targetError(path: string, cause: unknown): unknown {

@@ -26,6 +26,9 @@ const schema = z.object({
 });
 export type UnfinishedFile = z.output<typeof schema>;
 
+/** Where a disk's work lies until it gets its name; `url` is the path of the disk. */
+export const unfinishedPath = ({ url }: { readonly url: string }): string => `${url}.partial`;
+
 export const statePathOf = (partialPath: string): string => `${partialPath}.state`;
 
 /** Bytes of a slot. Far more than the longest names take. */

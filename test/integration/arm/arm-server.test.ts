@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ArmError } from "../../../local/arm/arm-error.ts";
+import { ServiceError } from "../../../local/arm/service-error.ts";
 import { type ArmServer, startArmServer } from "../../../local/arm/arm-server.ts";
 import { computeClient, subscriptionId } from "../../support/arm-client.ts";
 
@@ -171,7 +171,7 @@ describe("A local ARM, through the real SDK", () => {
     server.arm.faults.planShapes(() => "location");
     expect((await client.disks.grantAccess(group, "data", access, poll)).accessSAS).toMatch(/sig=/);
     server.arm.faults.planShapes(() => "both");
-    const error = new ArmError(409, "VMRestorePointInternalError", "It did not work out.");
+    const error = new ServiceError(409, "VMRestorePointInternalError", "It did not work out.");
     const failing = server.arm.faults.planOperation("disks/write", { kind: "fails", error });
     await expect(makeDisk("failing")).rejects.toThrow(/It did not work out/);
     expect(failing.happened()).toBe(1);
@@ -182,7 +182,7 @@ describe("A local ARM, through the real SDK", () => {
     await expect(
       client.disks.createOrUpdate(group, "endless", { location, creationData, diskSizeGB: 1 }, aborted),
     ).rejects.toMatchObject({ name: "AbortError" });
-    const throttled = new ArmError(429, "OperationNotAllowed", "Too many.", { "Retry-After": "1200" });
+    const throttled = new ServiceError(429, "OperationNotAllowed", "Too many.", { "Retry-After": "1200" });
     server.arm.faults.planRequest(/^GET .*disks\/data$/, throttled);
     const refused = await client.disks.get(group, "data").then(undefined, (reason: unknown) => reason);
     expect(refused).toMatchObject({ statusCode: 429 });

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
-import { ArmError } from "../../../local/arm/arm-error.ts";
+import { ServiceError } from "../../../local/arm/service-error.ts";
 import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun } from "../../../shared/core/run.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
@@ -223,7 +223,7 @@ describe("A backup of a VM of Azure, in trouble:", () => {
 
   test("a 429 with a Retry-After of 1,200 s puts off that VM for as long", async () => {
     await made();
-    const throttled = new ArmError(429, "OperationNotAllowed", "Too many.", { "Retry-After": "1200" });
+    const throttled = new ServiceError(429, "OperationNotAllowed", "Too many.", { "Retry-After": "1200" });
     const fault = faults().planRequest(/^PUT .*restorePoints\/farside/, throttled);
     const before = pipeline.context.clock.now();
     const run = succeeded(await pipeline.backup(name));
@@ -235,7 +235,7 @@ describe("A backup of a VM of Azure, in trouble:", () => {
 
   test("an operation that fails at its end is tried anew, and what it left is removed", async () => {
     await made();
-    const error = new ArmError(409, "VMRestorePointInternalError", "It did not work out.");
+    const error = new ServiceError(409, "VMRestorePointInternalError", "It did not work out.");
     const fault = faults().planOperation("restorePoints/write", { kind: "fails", error });
     expect(succeeded(await pipeline.backup(name)).attempt).toBe(2);
     expect(fault.happened()).toBe(1);
@@ -255,7 +255,7 @@ describe("A backup of a VM of Azure, in trouble:", () => {
 
   test("a guest that cannot be brought to rest is given three tries, and then none where the policy accepts it", async () => {
     await made();
-    const error = new ArmError(409, "VMAgentStatusCommunicationError", "The VM agent does not answer.");
+    const error = new ServiceError(409, "VMAgentStatusCommunicationError", "The VM agent does not answer.");
     faults().planOperation("restorePoints/write", { kind: "fails", error }, 3);
     const run = succeeded(await pipeline.backup(name));
     expect(run.attempt).toBe(4);

@@ -13,6 +13,7 @@ import type { TokenCredential } from "@azure/identity";
 import { FarsideError } from "../../../core/errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import { resourceParts, type ResourceParts } from "../../../core/resource-id.ts";
+import { boundedCall } from "../bounded-call.ts";
 import { armError } from "./arm-errors.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -103,23 +104,13 @@ export class ArmConnection {
 }
 
 /** One request of ARM, or one look at an operation, with a limit over it. */
-export async function armCall<T>(
+export function armCall<T>(
   doing: string,
   signal: AbortSignal,
   call: (abortSignal: AbortSignal) => Promise<T>,
   limitMs: number = callLimitMs,
 ): Promise<T> {
-  signal.throwIfAborted();
-  const limit = AbortSignal.timeout(limitMs);
-  try {
-    return await call(AbortSignal.any([signal, limit]));
-  } catch (error) {
-    if (!limit.aborted || signal.aborted || error instanceof FarsideError) throw armError(error, doing, signal);
-    throw new FarsideError(
-      "unavailable",
-      `Could not ${doing}: no answer within ${limitMs / 1000} s. It is tried again later.`,
-    );
-  }
+  return boundedCall({ doing, limitMs, errorOf: armError }, signal, call);
 }
 
 export function requireParts(id: string): ResourceParts {

@@ -22,8 +22,8 @@ import type {
 } from "../../../ports/disk-source.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import { readPages } from "../page-blob-facts.ts";
-import { listInParts } from "../page-range-list.ts";
-import { changedFrom, coalesce, joined, type ByteWindow } from "../page-ranges.ts";
+import { allocatedOf, changedOf } from "../page-range-list.ts";
+import type { ByteWindow } from "../page-ranges.ts";
 import { defaultTryTimeoutMs, withTryTimeout } from "../storage-clients.ts";
 import { DiskAccess } from "./access.ts";
 import { apiVersions, requireParts, type ArmConnection } from "./arm-connection.ts";
@@ -159,10 +159,7 @@ export class ManagedDiskSource implements DiskSource {
   async *allocatedRanges(reference: Reference, window: ByteWindow, signal: AbortSignal): AsyncGenerator<ByteRange> {
     const current = parseReference(reference);
     const list = this.#lister([current], shownReference(current), signal);
-    const lists = async function* (): AsyncGenerator<readonly ByteRange[]> {
-      for await (const part of listInParts(list, window)) yield coalesce(part.ranges, part.window);
-    };
-    yield* joined(lists());
+    yield* allocatedOf(list, window);
   }
 
   async *changedRanges(
@@ -181,10 +178,7 @@ export class ManagedDiskSource implements DiskSource {
       );
     }
     const list = this.#lister([current, older], what, signal);
-    const lists = async function* (): AsyncGenerator<readonly ChangedRange[]> {
-      for await (const part of listInParts(list, window)) yield changedFrom(part.ranges, part.window);
-    };
-    yield* joined(lists());
+    yield* changedOf(list, window);
   }
 
   async read(

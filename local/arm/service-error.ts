@@ -1,5 +1,5 @@
-/** An error as the blob service answers it: in XML, with its code in a header too. */
-export class DataError extends Error {
+/** What a service answers instead of doing it: ARM in JSON (`{"error": {"code", "message"}}`), the blob service in XML. */
+export class ServiceError extends Error {
   readonly status: number;
   readonly code: string;
   readonly headers: Readonly<Record<string, string>>;
