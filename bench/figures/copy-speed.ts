@@ -3,7 +3,7 @@
  * size with the same parallelism, in turn, in one run. The data is random, so that the stored objects are as large as the raw ones.
  * Not measured: a real network, compressible data (which is faster, for less is put).
  */
-import type { Figure } from "../support/figure.ts";
+import { ratioFigure, type Figure } from "../support/figure.ts";
 import { rawCopy } from "../support/raw-copy.ts";
 import { makeDisk, mib, startRegions } from "../support/regions.ts";
 import { runCopier } from "../support/run-copier.ts";
@@ -37,13 +37,5 @@ export async function copySpeed(): Promise<Figure[]> {
       await regions.stop();
     }
   }
-  const median = ratios.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? 0;
-  return [
-    {
-      name: "copy speed against the raw speed of the same emulators",
-      value: `${median.toFixed(2)} (median of ${ratios.map((ratio) => ratio.toFixed(2)).join(", ")}; ${speeds})`,
-      target: `>= ${target}`,
-      met: median >= target,
-    },
-  ];
+  return [ratioFigure("copy speed against the raw speed of the same emulators", ratios, target, speeds)];
 }

@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { exportCache } from "../../cli/actions/export.ts";
 import { haveTools, tool } from "../../test/support/tools.ts";
 import type { ExporterAnswer, ExporterAsk, ExporterOrder } from "../support/exporter.ts";
-import type { Figure } from "../support/figure.ts";
+import { ratioFigure, type Figure } from "../support/figure.ts";
 import { launcherArguments, launcherEnvironment } from "../support/launched.ts";
 import { makeDisk, mib, startRegions } from "../support/regions.ts";
 import { runCopier } from "../support/run-copier.ts";
@@ -55,15 +55,7 @@ export async function nbdCopy(): Promise<Figure[]> {
       const speed = (seconds: number): string => (diskBytes / mib / seconds).toFixed(0);
       speeds = `${speed(copySeconds)} of ${speed(restoreSeconds)} MiB/s in the last round`;
     }
-    const median = ratios.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? 0;
-    return [
-      {
-        name: "nbdcopy of an export against restore --to-file of the same vault",
-        value: `${median.toFixed(2)} (median of ${ratios.map((ratio) => ratio.toFixed(2)).join(", ")}; ${speeds})`,
-        target: `>= ${target}`,
-        met: median >= target,
-      },
-    ];
+    return [ratioFigure("nbdcopy of an export against restore --to-file of the same vault", ratios, target, speeds)];
   } finally {
     exporter?.kill();
     await regions.stop();

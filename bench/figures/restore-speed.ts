@@ -9,7 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Figure } from "../support/figure.ts";
+import { ratioFigure, type Figure } from "../support/figure.ts";
 import { launcherArguments, launcherEnvironment } from "../support/launched.ts";
 import { makeDisk, mib, startRegions } from "../support/regions.ts";
 import type { RestorerOrder } from "../support/restorer.ts";
@@ -41,15 +41,7 @@ export async function restoreSpeed(): Promise<Figure[]> {
       ratios.push(rawSeconds / seconds);
       speeds = `${(diskBytes / mib / seconds).toFixed(0)} of ${(diskBytes / mib / rawSeconds).toFixed(0)} MiB/s in the last round`;
     }
-    const median = ratios.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] ?? 0;
-    return [
-      {
-        name: "restore to a file against the raw read speed of the same emulator",
-        value: `${median.toFixed(2)} (median of ${ratios.map((ratio) => ratio.toFixed(2)).join(", ")}; ${speeds})`,
-        target: `>= ${target}`,
-        met: median >= target,
-      },
-    ];
+    return [ratioFigure("restore to a file against the raw read speed of the same emulator", ratios, target, speeds)];
   } finally {
     await regions.stop();
     await rm(folder, { recursive: true, force: true });
