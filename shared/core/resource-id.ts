@@ -7,6 +7,9 @@ declare const brand: unique symbol;
 /** `/subscriptions/…/resourceGroups/…/providers/Microsoft.Compute/virtualMachines/…` */
 export type VmResourceId = string & { readonly [brand]: "VmResourceId" };
 
+/** `/subscriptions/…/resourceGroups/…` */
+export type ResourceGroupId = string & { readonly [brand]: "ResourceGroupId" };
+
 export interface ResourceParts {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
@@ -44,6 +47,19 @@ export function parseVmResourceId(text: string): VmResourceId {
   throw new FarsideError(
     "bad-input",
     `${quote(text)} is not the resource id of a VM: give /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Compute/virtualMachines/<name>.`,
+    { details: { value: text.slice(0, 200) } },
+  );
+}
+
+/** Throws `bad-input`. */
+export function parseResourceGroupId(text: string): ResourceGroupId {
+  const [empty, subscriptions, subscriptionId = "", groups, name = "", ...rest] = text.split("/");
+  const isRooted = empty === "" && isWord(subscriptions, "subscriptions") && isWord(groups, "resourcegroups");
+  if (isRooted && guid.test(subscriptionId) && groupName.test(name) && rest.length === 0)
+    return text as ResourceGroupId;
+  throw new FarsideError(
+    "bad-input",
+    `${quote(text)} is not the resource id of a resource group: give /subscriptions/<id>/resourceGroups/<name>.`,
     { details: { value: text.slice(0, 200) } },
   );
 }
