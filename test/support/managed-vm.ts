@@ -6,6 +6,7 @@ import type { DiskCreateOption, OperatingSystemTypes } from "@azure/arm-compute"
 import { startArmServer, type ArmServer } from "../../local/arm/arm-server.ts";
 import { parseVmResourceId, type VmResourceId } from "../../shared/core/resource-id.ts";
 import { computeClient } from "./arm-client.ts";
+import { ExchangeCheck } from "./specification/exchange-check.ts";
 
 export const group = "prod";
 const location = "westeurope";
@@ -17,6 +18,7 @@ export interface ManagedRegion {
   /** `METHOD path` of each request so far. */
   readonly requests: string[];
   addVm(name: string, disks: number, kind?: VmKind): Promise<ManagedVm>;
+  /** Throws what in the exchanges so far is not as the official specifications have it. */
   stop(): Promise<void>;
 }
 
@@ -50,7 +52,14 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
   const onRequest = (request: string) => void requests.push(request);
   // Making the region's own things takes no time.
   let ready = false;
-  const server = await startArmServer({ folder, now, takes: (name) => (ready ? takes(name) : 0), onRequest });
+  const check = new ExchangeCheck();
+  const server = await startArmServer({
+    folder,
+    now,
+    takes: (name) => (ready ? takes(name) : 0),
+    onRequest,
+    onExchange: (exchange) => check.see(exchange),
+  });
   const client = computeClient(server.url);
   const bytesOf = (id: string) => {
     const { bytes } = server.arm.resources.require(id);
@@ -99,6 +108,12 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
     async stop() {
       await server.stop();
       await rm(folder, { recursive: true });
+      refuseFindings(check.findings);
     },
   };
+}
+
+function refuseFindings(findings: readonly string[]): void {
+  if (findings.length === 0) return;
+  throw new Error(["Not as the official specifications have it:", ...findings].join("\n  "));
 }
