@@ -32,7 +32,8 @@ export function overhear(
       requestBody: bodies.get(request),
       status: response.statusCode,
       headers: Object.fromEntries(headers),
-      body: bodies.get(response),
+      // As it went out: what is undefined did not.
+      body: bodies.has(response) ? (JSON.parse(JSON.stringify(bodies.get(response))) as unknown) : undefined,
       isPlanned: planned.has(response),
     });
   });

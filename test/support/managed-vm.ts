@@ -51,7 +51,7 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
   const requests: string[] = [];
   const onRequest = (request: string) => void requests.push(request);
   // Making the region's own things takes no time.
-  let ready = false;
+  let ready = true;
   const check = new ExchangeCheck();
   const server = await startArmServer({
     folder,
@@ -108,12 +108,7 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
     async stop() {
       await server.stop();
       await rm(folder, { recursive: true });
-      refuseFindings(check.findings);
+      check.refuseFindings();
     },
   };
-}
-
-function refuseFindings(findings: readonly string[]): void {
-  if (findings.length === 0) return;
-  throw new Error(["Not as the official specifications have it:", ...findings].join("\n  "));
 }

@@ -2,7 +2,9 @@
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept, ok, page } from "../arm.ts";
-import { ServiceError } from "../service-error.ts";
+import { isCopiedInBackground, refuseMorePending } from "../disks/background-copy.ts";
+import { sectorSizeOf } from "../disks/sector-size.ts";
+import { ServiceError, ThrottledByCompute } from "../service-error.ts";
 import { asList, asObject, asText, type Json, nameOf, propertiesOf, type Resource } from "../resources.ts";
 import { disksOf, invalid, refuseShared } from "./disks.ts";
 import { snapshotOf } from "./snapshots.ts";
@@ -33,8 +35,9 @@ export const restorePointRoutes: readonly Route[] = [
   },
 ];
 
-/** Documented: three points an hour of one mode for a VM, 500 points in all. */
+/** Documented ("Virtual machine restore points"): three PUTs an hour of one mode for a VM, 500 points over all its collections. */
 const mostInAnHour = 3;
+const hourMs = 3_600_000;
 const mostOfVm = 500;
 
 function putCollection(arm: Arm, { id, body, params }: ArmCall): Reply {
@@ -98,8 +101,15 @@ function putPoint(arm: Arm, { id, body, params }: ArmCall): Reply {
   }
   const owner = arm.resources.require(id.slice(0, id.toLowerCase().indexOf("/restorepoints/")));
   const vm = arm.resources.require(asText(asObject(propertiesOf(owner)["source"])["id"]) ?? "");
-  refuseTooMany(arm, vm);
-  const made = takePoint(arm, id, vm, wanted, mode === "CrashConsistent");
+  const crash = mode === "CrashConsistent";
+  const excluded = new Set(asList(wanted["excludeDisks"]).map((disk) => String(disk["id"]).toLowerCase()));
+  const disks = disksOf(vm)
+    .filter((diskId) => !excluded.has(diskId))
+    .map((diskId) => arm.resources.require(diskId));
+  if (crash) refuseCrashMode(disks);
+  for (const disk of disks) refuseMorePending(arm.resources, disk);
+  refuseTooMany(arm, vm, crash);
+  const made = takePoint(arm, id, vm, disks, crash);
   const resource: Resource = {
     id,
     type: pointType,
@@ -116,14 +126,19 @@ function putPoint(arm: Arm, { id, body, params }: ArmCall): Reply {
   return accept(arm, { name: "restorePoints/write", finish, onFailure }, { status: 201, first: resource.body });
 }
 
+/** Documented: no crash-consistent points of these disks; they can be excluded. */
+function refuseCrashMode(disks: readonly Resource[]): void {
+  const refused = disks.find(isCopiedInBackground);
+  if (refused === undefined) return;
+  const text = `Crash consistency is not supported for the Premium SSD v2 or Ultra disk ${refused.id}: exclude it.`;
+  throw new ServiceError(409, "OperationNotAllowed", text);
+}
+
 /** One snapshot of every disk that is not excluded, between two events of this process: one instant. */
-function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: boolean): Json {
-  const excluded = new Set(asList(wanted["excludeDisks"]).map((disk) => String(disk["id"]).toLowerCase()));
+function takePoint(arm: Arm, id: string, vm: Resource, disks: readonly Resource[], crash: boolean): Json {
   const properties = propertiesOf(vm);
   const taken = new Map<string, string>();
-  for (const diskId of disksOf(vm)) {
-    if (excluded.has(diskId)) continue;
-    const disk = arm.resources.require(diskId);
+  for (const disk of disks) {
     const { content, properties: known } = snapshotOf(arm, disk);
     const { incrementalSnapshotFamilyId, diskSizeGB: _, diskSizeBytes: __, ...rest } = known;
     const name = `${nameOf(disk.id)}_${randomUUID()}`;
@@ -136,6 +151,7 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
       sourceResourceLocation: disk.body["location"],
       familyId: incrementalSnapshotFamilyId,
       networkAccessPolicy: propertiesOf(disk)["networkAccessPolicy"],
+      logicalSectorSize: sectorSizeOf(disk),
     };
     arm.resources.put({
       id: diskPointId,
@@ -143,7 +159,7 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
       ...content,
       body: { id: diskPointId, name, type: diskPointType, properties: facts },
     });
-    taken.set(diskId, diskPointId);
+    taken.set(disk.id.toLowerCase(), diskPointId);
   }
   const profile = asObject(properties["storageProfile"]);
   const named = (disk: Json): Json => {
@@ -187,7 +203,10 @@ function achieved(vm: Json): string {
   return osType === "Windows" ? "ApplicationConsistent" : "FileSystemConsistent";
 }
 
-function refuseTooMany(arm: Arm, vm: Resource): void {
+/** When points of a VM and mode were made: those that were removed since count, too. */
+const creations = new WeakMap<Arm, Map<string, number[]>>();
+
+function refuseTooMany(arm: Arm, vm: Resource, crash: boolean): void {
   const ofVm = (one: Resource): boolean =>
     asObject(propertiesOf(one)["sourceMetadata"])["vmId"] === propertiesOf(vm)["vmId"];
   const points = arm.resources.all().filter((one) => one.type === pointType && ofVm(one));
@@ -197,12 +216,15 @@ function refuseTooMany(arm: Arm, vm: Resource): void {
   if (points.length >= mostOfVm) {
     throw new ServiceError(409, "VMRestorePointClientError", `The VM has ${mostOfVm} restore points already.`);
   }
-  const made = points.map((one) => Date.parse(String(propertiesOf(one)["timeCreated"])));
-  const recent = made.filter((at) => arm.now() - at < 3_600_000);
+  const times = creations.get(arm) ?? new Map<string, number[]>();
+  creations.set(arm, times);
+  const key = `${String(propertiesOf(vm)["vmId"])} ${crash ? "crash" : "application"}`;
+  const recent = (times.get(key) ?? []).filter((at) => arm.now() - at < hourMs);
+  times.set(key, [...recent, ...(recent.length < mostInAnHour ? [arm.now()] : [])]);
   if (recent.length < mostInAnHour) return;
-  const wait = Math.ceil((Math.min(...recent) + 3_600_000 - arm.now()) / 1000);
-  const text = `At most ${mostInAnHour} restore points of a VM can be made in an hour.`;
-  throw new ServiceError(429, "TooManyRequests", text, { "Retry-After": String(wait) });
+  const retryAfterSeconds = Math.ceil((Math.min(...recent) + hourMs - arm.now()) / 1000);
+  const limit = { policy: "RestorePointCreate", allowed: mostInAnHour, measured: mostInAnHour + 1 };
+  throw new ThrottledByCompute({ ...limit, retryAfterSeconds });
 }
 
 function getPoint(arm: Arm, { id, query }: ArmCall): Reply {
