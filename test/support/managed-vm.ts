@@ -17,6 +17,8 @@ export interface ManagedRegion {
   readonly client: ReturnType<typeof computeClient>;
   /** `METHOD path` of each request so far. */
   readonly requests: string[];
+  /** The operations of the specification that were answered without an error. */
+  readonly exercised: ReadonlySet<string>;
   addVm(name: string, disks: number, kind?: VmKind): Promise<ManagedVm>;
   /** Throws what in the exchanges so far is not as the official specifications have it. */
   stop(): Promise<void>;
@@ -70,6 +72,7 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
     server,
     client,
     requests,
+    exercised: check.exercised,
     async addVm(name, disks, { osType = "Linux", securityType } = {}) {
       ready = false;
       const createOption: DiskCreateOption = "Empty";
