@@ -56,12 +56,13 @@ export class ExchangeCheck {
 
   #checkAnswer(found: FoundPath, exchange: ArmExchange): readonly string[] {
     const { operation, models } = found;
-    const { status, body } = exchange;
+    const { status, headers, body } = exchange;
     if (status >= 400) return checkError(exchange);
     if (!operation.statuses.includes(status)) {
       return [`answers ${status}, and the specification knows ${operation.statuses.join(", ")}`];
     }
-    const begun = operation.finalState !== undefined && (status === 201 || status === 202);
+    const places = headers["azure-asyncoperation"] ?? headers["location"];
+    const begun = operation.finalState !== undefined && (status === 202 || status === 201 || places !== undefined);
     const problems = begun ? checkBegun(found, exchange, this.#begun) : [];
     if (body === undefined) {
       const isDone = status === 200 || status === 201;
