@@ -15,7 +15,6 @@ import { armOrigin } from "./arm.ts";
 import { ArmRouter, resourceId } from "./arm-router.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
-import { DiskStore } from "./disks/disk-store.ts";
 import { ArmFaults } from "./faults.ts";
 import { accessRoutes } from "./handlers/access.ts";
 import { diskRoutes } from "./handlers/disks.ts";
@@ -24,11 +23,12 @@ import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
 import { Operations } from "./operations.ts";
-import { asObject, Resources } from "./resources.ts";
+import { Region } from "./region/region.ts";
+import { asObject } from "./resources.ts";
 import { familyOf, Throttle } from "./throttle.ts";
 
 export interface ArmServerOptions {
-  /** Where the bytes of the disks are kept. */
+  /** Where the region is kept, its resources and the bytes of its disks: started on it again, it has them again. */
   readonly folder: string;
   readonly now: () => number;
   /** How long an operation takes, in milliseconds, by its name (`snapshots/write`). */
@@ -58,15 +58,18 @@ const router = new ArmRouter([
 const bodyLimitBytes = 4 * 1024 * 1024;
 
 export async function startArmServer(options: ArmServerOptions): Promise<ArmServer> {
-  const store = await DiskStore.open(options.folder);
   const server = createServer();
   server.listen(options.port ?? 0, "127.0.0.1");
   await once(server, "listening");
+  const region = await Region.open(options.folder).catch((error: unknown) => {
+    server.close();
+    throw error;
+  });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const faults = new ArmFaults();
   const arm: Arm = {
-    resources: new Resources(),
-    store,
+    resources: region.resources,
+    store: region.store,
     grants: new Grants(),
     operations: new Operations(),
     faults,
@@ -79,16 +82,23 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     if ((request.url ?? "").startsWith("/md-")) void serveData(dataContext(arm), request, response);
     else {
       options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
-      void serveArm(arm, throttle, url, request, response);
+      void serveArm({ arm, region, throttle, url }, request, response);
     }
   });
-  return { url, arm, stop: () => stop(server, store) };
+  return { url, arm, stop: () => stop(server, region) };
 }
 
-async function stop(server: Server, store: DiskStore): Promise<void> {
+async function stop(server: Server, region: Region): Promise<void> {
   server.close();
   server.closeAllConnections();
-  await store.close();
+  await region.close();
+}
+
+interface Serving {
+  readonly arm: Arm;
+  readonly region: Region;
+  readonly throttle: Throttle;
+  readonly url: string;
 }
 
 function dataContext(arm: Arm) {
@@ -102,9 +112,7 @@ function dataContext(arm: Arm) {
 }
 
 async function serveArm(
-  arm: Arm,
-  throttle: Throttle,
-  url: string,
+  { arm, region, throttle, url }: Serving,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -112,6 +120,7 @@ async function serveArm(
   response.setHeader("content-type", "application/json; charset=utf-8");
   try {
     arm.operations.settle(arm.now());
+    await region.commit();
     const { method = "GET" } = request;
     const { pathname, searchParams } = new URL(request.url ?? "/", url);
     const path = decodeURIComponent(pathname);
@@ -139,6 +148,7 @@ async function serveArm(
     const left = throttle.take(path.split("/")[2] ?? "", family, arm.now());
     response.setHeader(`x-ms-ratelimit-remaining-subscription-${family}`, left);
     const reply = await replyTo(arm, method, path, searchParams, request);
+    await region.commit();
     send(response, path, reply);
   } catch (error) {
     sendError(response, error);

@@ -16,8 +16,21 @@ export interface Resource {
   readonly bytes?: Bytes;
 }
 
+/** What became of resources between two moments. */
+export interface Change {
+  readonly put: readonly Resource[];
+  /** Ids in lower case. */
+  readonly removed: readonly string[];
+}
+
 export class Resources {
-  readonly #byId = new Map<string, Resource>();
+  readonly #byId: Map<string, Resource>;
+  readonly #changed = new Set<string>();
+  readonly #released = new Set<string>();
+
+  constructor(resources: readonly Resource[] = []) {
+    this.#byId = new Map(resources.map((one) => [one.id.toLowerCase(), one]));
+  }
 
   get(id: string): Resource | undefined {
     return this.#byId.get(id.toLowerCase());
@@ -32,7 +45,9 @@ export class Resources {
   }
 
   put(resource: Resource): Resource {
-    this.#byId.set(resource.id.toLowerCase(), resource);
+    const key = resource.id.toLowerCase();
+    this.#byId.set(key, resource);
+    this.#changed.add(key);
     return resource;
   }
 
@@ -43,7 +58,23 @@ export class Resources {
   }
 
   remove(id: string): void {
-    this.#byId.delete(id.toLowerCase());
+    const key = id.toLowerCase();
+    for (const layer of this.#byId.get(key)?.bytes?.layers ?? []) this.#released.add(layer);
+    this.#byId.delete(key);
+    this.#changed.add(key);
+  }
+
+  /** What was changed since `done` was called last, and the layers of disks that were removed. */
+  changes(): { readonly change?: Change; readonly released: readonly string[]; readonly done: () => void } {
+    const changed = [...this.#changed];
+    const released = [...this.#released];
+    const done = (): void => {
+      this.#changed.clear();
+      this.#released.clear();
+    };
+    if (changed.length === 0) return { released, done };
+    const put = changed.flatMap((key) => this.#byId.get(key) ?? []);
+    return { change: { put, removed: changed.filter((key) => !this.#byId.has(key)) }, released, done };
   }
 
   /** Those of a type below an id: a resource group, a subscription, a collection. In the order of their making. */
