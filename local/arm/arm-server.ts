@@ -22,6 +22,7 @@ import { networkRoutes } from "./handlers/network.ts";
 import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
+import { localPrefix, type RequestCounts, serveLocal } from "./local-endpoint.ts";
 import { Operations } from "./operations.ts";
 import { Region } from "./region/region.ts";
 import { asObject } from "./resources.ts";
@@ -78,9 +79,12 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     dataUrl: () => url,
   };
   const throttle = new Throttle();
+  const counts: RequestCounts = { reads: 0, writes: 0, deletes: 0 };
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     if ((request.url ?? "").startsWith("/md-")) void serveData(dataContext(arm), request, response);
+    else if ((request.url ?? "").startsWith(localPrefix)) void serveLocal(arm, counts, request, response);
     else {
+      counts[familyOf(request.method ?? "")] += 1;
       options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
       void serveArm({ arm, region, throttle, url }, request, response);
     }
