@@ -19,13 +19,14 @@ export interface Resource {
 /** What became of resources between two moments. */
 export interface Change {
   readonly put: readonly Resource[];
-  /** Ids in lower case. */
+  /** Ids in lower case; what was made anew since is among `put` too. */
   readonly removed: readonly string[];
 }
 
 export class Resources {
   readonly #byId: Map<string, Resource>;
   readonly #changed = new Set<string>();
+  readonly #removed = new Set<string>();
   readonly #released = new Set<string>();
 
   constructor(resources: readonly Resource[] = []) {
@@ -61,20 +62,19 @@ export class Resources {
     const key = id.toLowerCase();
     for (const layer of this.#byId.get(key)?.bytes?.layers ?? []) this.#released.add(layer);
     this.#byId.delete(key);
-    this.#changed.add(key);
+    this.#changed.delete(key);
+    this.#removed.add(key);
   }
 
   /** What was changed since `done` was called last, and the layers of disks that were removed. */
   changes(): { readonly change?: Change; readonly released: readonly string[]; readonly done: () => void } {
-    const changed = [...this.#changed];
     const released = [...this.#released];
     const done = (): void => {
-      this.#changed.clear();
-      this.#released.clear();
+      for (const set of [this.#changed, this.#removed, this.#released]) set.clear();
     };
-    if (changed.length === 0) return { released, done };
-    const put = changed.flatMap((key) => this.#byId.get(key) ?? []);
-    return { change: { put, removed: changed.filter((key) => !this.#byId.has(key)) }, released, done };
+    if (this.#changed.size + this.#removed.size === 0) return { released, done };
+    const put = [...this.#changed].flatMap((key) => this.#byId.get(key) ?? []);
+    return { change: { put, removed: [...this.#removed] }, released, done };
   }
 
   /** Those of a type below an id: a resource group, a subscription, a collection. In the order of their making. */

@@ -58,7 +58,36 @@ describe("A local region", () => {
         await third.close();
         await first.close();
       }),
-      { numRuns: 60 },
+      {
+        numRuns: 60,
+        // Removed and made anew in one change: it is the newest then.
+        examples: [
+          [
+            [
+              [
+                { name: "a", value: undefined },
+                { name: "B", value: "" },
+                { name: "a", value: "" },
+              ],
+              [{ name: "a", value: undefined }],
+            ],
+            251_568_009,
+          ],
+          [
+            [
+              [
+                { name: "a", value: "1" },
+                { name: "B", value: "" },
+              ],
+              [
+                { name: "a", value: undefined },
+                { name: "a", value: "2" },
+              ],
+            ],
+            251_568_009,
+          ],
+        ],
+      },
     );
   });
 
