@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { armOrigin } from "./arm.ts";
 import type { RequestCounts } from "./local-endpoint.ts";
-import { asObject, asText, type Json } from "./resources.ts";
+import { asList, asObject, asText, type Json } from "./resources.ts";
 
 const pollMs = 50;
 /** Any bearer token will do. */
@@ -29,10 +29,16 @@ export class LocalArmClient {
     this.#signal = signal;
   }
 
-  /** Undefined where there is none. */
-  async get(id: string, version: Version): Promise<Json | undefined> {
-    const response = await this.#send("GET", `${id}?api-version=${version}`, undefined, [404]);
+  /** Undefined where there is none. `expand`: what ARM adds to the answer only where it is asked to. */
+  async get(id: string, version: Version, expand?: string): Promise<Json | undefined> {
+    const more = expand === undefined ? "" : `&$expand=${expand}`;
+    const response = await this.#send("GET", `${id}?api-version=${version}${more}`, undefined, [404]);
     return response.status === 404 ? undefined : asObject(await response.json());
+  }
+
+  /** Of the first page. */
+  async list(id: string, version: Version): Promise<readonly Json[]> {
+    return asList((await this.get(id, version))?.["value"]);
   }
 
   /** Waits for the operation's end. */
@@ -53,6 +59,11 @@ export class LocalArmClient {
   /** As the guest of the running VM writes. Whole pages, at most 4 MiB. */
   async guestWrites(diskId: string, offset: number, content: Uint8Array<ArrayBuffer>): Promise<void> {
     await this.#send("POST", `/local/disks${diskId}?offset=${offset}`, content);
+  }
+
+  /** As the guest gives pages back that it does not need any more. */
+  async guestTrims(diskId: string, offset: number, length: number): Promise<void> {
+    await this.#send("DELETE", `/local/disks${diskId}?offset=${offset}&length=${length}`);
   }
 
   /** At most 4 MiB of what the disk holds now. */

@@ -1,7 +1,7 @@
 /** `farside up --arm` as a process: its sample VMs through stops and kills, and what stands in its way. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,13 +54,10 @@ interface Run {
 
 const run = (...args: readonly string[]) => farside([...args, "--data", data()], { cwd: folder });
 
-/** Of the local ARM of the stack that runs on the folder. */
+/** Of the local ARM that works on the folder. */
 async function armProcess(): Promise<number> {
-  for (const name of await readdir("/proc")) {
-    const command = /^\d+$/.test(name) ? await commandLineOf(Number(name)) : undefined;
-    if (command?.includes("arm-process.ts") === true && command.includes(folder)) return Number(name);
-  }
-  throw new Error("No local ARM runs on the folder.");
+  const text = await readFile(join(data(), "arm", "arm-process.json"), "utf8");
+  return (JSON.parse(text) as { readonly pid: number }).pid;
 }
 
 async function untilGone(pid: number): Promise<void> {
@@ -120,20 +117,17 @@ test("Started again it has the same VMs and disks, also after a kill, and the ne
   ]);
 });
 
-test.runIf(process.platform === "linux")(
-  "A local ARM that is killed ends the stack with a word, and one whose stack is killed ends by itself",
-  async () => {
-    const first = await up("--data", data());
-    process.kill(await armProcess(), "SIGKILL");
-    expect(await first.exited).toBe(1);
-    expect(first.err()).toContain("farside: The local ARM has ended by itself");
-    const second = await up("--data", data());
-    const pid = await armProcess();
-    second.child.kill("SIGKILL");
-    await second.exited;
-    await untilGone(pid);
-  },
-);
+test("A local ARM that is killed ends the stack with a word, and one whose stack is killed ends by itself", async () => {
+  const first = await up("--data", data());
+  process.kill(await armProcess(), "SIGKILL");
+  expect(await first.exited).toBe(1);
+  expect(first.err()).toContain("farside: The local ARM has ended by itself");
+  const second = await up("--data", data());
+  const pid = await armProcess();
+  second.child.kill("SIGKILL");
+  await second.exited;
+  await untilGone(pid);
+});
 
 test("A port that is taken is named, and nothing is left running", async () => {
   const blocker = createServer().listen(0, "127.0.0.1");
