@@ -26,7 +26,11 @@ await Promise.all([
   }),
   build({
     ...common,
-    entryPoints: { cli: join(root, "cli/main.ts"), "host-worker": join(root, "local/host/worker.ts") },
+    entryPoints: {
+      cli: join(root, "cli/main.ts"),
+      "host-worker": join(root, "local/host/worker.ts"),
+      "local-arm": join(root, "local/stack/arm-process.ts"),
+    },
     format: "esm",
     outdir: join(root, "dist"),
     external: ["azurite", "esbuild"],

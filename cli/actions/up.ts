@@ -1,9 +1,10 @@
 import { createWriteStream, existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describeError, type LogLevel, type LogSink } from "../../local/host/log.ts";
+import type { LocalArmFile } from "../../local/stack/local-arm.ts";
 import type { Stack } from "../../local/stack/stack.ts";
 import { makeDataFolder, startStack } from "../../local/stack/stack.ts";
-import { defaultDataFolder, findDataFolder, readStackFile } from "../../local/stack/stack-file.ts";
+import { defaultDataFolder, findDataFolder, readStackFile, type StackFile } from "../../local/stack/stack-file.ts";
 import { readPassphrase } from "../../shared/compose/vault.ts";
 import { settingOf } from "../../shared/config/problems.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
@@ -11,6 +12,7 @@ import type { Verb } from "../verb.ts";
 
 interface UpFlags {
   readonly port?: number;
+  readonly arm?: true;
   readonly ephemeral?: true;
 }
 
@@ -20,10 +22,13 @@ export async function up(verb: Verb, flags: UpFlags): Promise<number> {
   }
   const dataFolder = flags.ephemeral === true ? undefined : makeDataFolder(dataFolderOf(verb));
   const passphrase = await passphraseOf(verb, dataFolder);
-  if (!verb.output.json) verb.output.note("Starting two storage regions and the functions host…");
+  const hasArm = flags.arm === true || (dataFolder !== undefined && readStackFile(dataFolder)?.arm !== undefined);
+  const parts = `two storage regions${hasArm ? ", the local ARM" : ""} and the functions host`;
+  if (!verb.output.json) verb.output.note(`Starting ${parts}…`);
   const stack = await startStack({
     ...(dataFolder === undefined ? {} : { dataFolder }),
     ...(flags.port === undefined ? {} : { port: flags.port }),
+    ...(flags.arm === undefined ? {} : { arm: { samples: true } }),
     ...(passphrase === undefined ? {} : { passphrase }),
     log: logSink(verb, dataFolder),
     signal: verb.signal,
@@ -81,6 +86,7 @@ function tell(verb: Verb, stack: Stack): void {
     ["key", `${apiKey}   (header x-functions-key)`],
     ["source region", `${source.blobUrl}/${file.regions.source.account}`],
     ["vault region", `${vault.blobUrl}/${file.regions.vault.account}`],
+    ...armFacts(file),
     ["data directory", dataFolder],
   ]);
   const isFound = findDataFolder(verb.shell.cwd) === dataFolder;
@@ -88,15 +94,41 @@ function tell(verb: Verb, stack: Stack): void {
   const farside = existsSync(join(verb.shell.cwd, "scripts/launch.mjs")) ? "./farside" : "farside";
   output.line("");
   output.line("In another terminal:");
-  output.line(`  ${farside} disk import my-disk.raw web1-os${at}`);
-  output.line(`  ${farside} policy set daily --schedule "0 3 * * *" --keep-daily 14${at}`);
-  output.line(
-    `  ${farside} vm protect web1 --policy daily --disk os=${source.blobUrl}/${file.regions.source.account}/disks/web1-os.vhd${at}`,
-  );
-  output.line(`  ${farside} backup web1 --wait${at}`);
-  output.line(`  ${farside} restore web1 --to-file restored${at}`);
+  const lines = file.arm === undefined ? pageBlobLines(stack) : sampleVmLines(file.arm);
+  for (const line of lines) output.line(`  ${farside} ${line}${at}`);
   output.line("");
   output.line("Ctrl-C stops everything.");
+}
+
+function armFacts({ arm }: StackFile): readonly (readonly [string, string])[] {
+  if (arm === undefined) return [];
+  return [
+    ["local ARM", `${arm.url}   (docs/local-arm.md)`],
+    ["subscription", `${arm.subscriptionId}   (resource group ${arm.resourceGroup})`],
+    ...arm.sampleVms.map((id) => ["sample VM", id] as const),
+  ];
+}
+
+const dailyPolicy = 'policy set daily --schedule "0 3 * * *" --keep-daily 14';
+
+function pageBlobLines({ source, file }: Stack): readonly string[] {
+  const url = `${source.blobUrl}/${file.regions.source.account}/disks/web1-os.vhd`;
+  return [
+    "disk import my-disk.raw web1-os",
+    dailyPolicy,
+    `vm protect web1 --policy daily --disk os=${url}`,
+    "backup web1 --wait",
+    "restore web1 --to-file restored",
+  ];
+}
+
+function sampleVmLines({ sampleVms }: LocalArmFile): readonly string[] {
+  const named = sampleVms.map((id) => ({ id, name: id.split("/").at(-1) ?? "" }));
+  return [
+    dailyPolicy,
+    ...named.map(({ id, name }) => `vm protect ${name} --resource-id ${id} --policy daily`),
+    ...named.slice(0, 1).flatMap(({ name }) => [`backup ${name} --wait`, `restore ${name} --to-file restored`]),
+  ];
 }
 
 /** 130 after Ctrl-C, as every verb; an end of a part is an error. */
@@ -106,15 +138,13 @@ async function untilEnd(verb: Verb, stack: Stack): Promise<number> {
     verb.signal.addEventListener("abort", () => done("asked"), { once: true });
   });
   const ended = Promise.race([
-    stack.source.exited.then(() => "source region"),
-    stack.vault.exited.then(() => "vault region"),
+    stack.source.exited.then(() => "storage of the source region"),
+    stack.vault.exited.then(() => "storage of the vault region"),
+    ...(stack.arm === undefined ? [] : [stack.arm.exited.then(() => "local ARM")]),
   ]);
   const what = await Promise.race([asked, ended]);
   if (what === "asked") return 130;
-  throw new FarsideError(
-    "unavailable",
-    `The storage of the ${what} has ended by itself: see farside.log, then start again.`,
-  );
+  throw new FarsideError("unavailable", `The ${what} has ended by itself: see farside.log, then start again.`);
 }
 
 const shownLevels: ReadonlySet<LogLevel> = new Set(["warning", "error", "critical"]);

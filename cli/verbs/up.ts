@@ -9,9 +9,10 @@ export function addUpVerb(program: Command, cli: Cli): void {
     .summary("start everything on this machine")
     .description("Starts two storage regions, the functions host and the API on this machine. Ctrl-C stops them all.")
     .option("--port <n>", "the port of the API (default: the one it had before, else any free one)", port)
+    .option("--arm", "a local Azure Resource Manager too, with two sample VMs; it listens on the port after --port")
     .option("--ephemeral", "in a temporary folder that is removed at the end")
-    .addHelpText("after", example("farside up", "farside up --data /srv/farside --port 7071"))
-    .action((options: { port?: number; ephemeral?: true }, command: Command) =>
+    .addHelpText("after", example("farside up", "farside up --data /srv/farside --port 7071", "farside up --arm"))
+    .action((options: { port?: number; arm?: true; ephemeral?: true }, command: Command) =>
       cli.run(command, async (verb) => (await import("../actions/up.ts")).up(verb, options)),
     );
 }

@@ -16,7 +16,6 @@ import { ArmRouter, resourceId } from "./arm-router.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
 import { settleCopies } from "./disks/background-copy.ts";
-import { DiskStore } from "./disks/disk-store.ts";
 import { bytesNamed } from "./disks/guest-state.ts";
 import { type ArmExchange, madeByFault, overhear, said } from "./exchange.ts";
 import { ArmFaults } from "./faults.ts";
@@ -28,12 +27,14 @@ import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { runCommandRoutes } from "./handlers/run-commands.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
+import { localPrefix, type RequestCounts, serveLocal } from "./local-endpoint.ts";
 import { Operations } from "./operations.ts";
-import { asObject, Resources } from "./resources.ts";
+import { Region } from "./region/region.ts";
+import { asObject } from "./resources.ts";
 import { familyOf, Throttle } from "./throttle.ts";
 
 export interface ArmServerOptions {
-  /** Where the bytes of the disks are kept. */
+  /** Where the region is kept, its resources and the bytes of its disks: started on it again, it has them again. */
   readonly folder: string;
   readonly now: () => number;
   /** How long an operation takes, in milliseconds, by its name (`snapshots/write`). */
@@ -68,15 +69,18 @@ const router = new ArmRouter(armRoutes);
 const bodyLimitBytes = 4 * 1024 * 1024;
 
 export async function startArmServer(options: ArmServerOptions): Promise<ArmServer> {
-  const store = await DiskStore.open(options.folder);
   const server = createServer();
   server.listen(options.port ?? 0, "127.0.0.1");
   await once(server, "listening");
+  const region = await Region.open(options.folder).catch((error: unknown) => {
+    server.close();
+    throw error;
+  });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const faults = new ArmFaults();
   const arm: Arm = {
-    resources: new Resources(),
-    store,
+    resources: region.resources,
+    store: region.store,
     grants: new Grants(),
     operations: new Operations(),
     faults,
@@ -85,21 +89,31 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     dataUrl: () => url,
   };
   const throttle = new Throttle();
+  const counts: RequestCounts = { reads: 0, writes: 0, deletes: 0 };
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     if ((request.url ?? "").startsWith("/md-")) void serveData(dataContext(arm), request, response);
+    else if ((request.url ?? "").startsWith(localPrefix)) void serveLocal(arm, counts, request, response);
     else {
+      counts[familyOf(request.method ?? "")] += 1;
       options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
       if (options.onExchange !== undefined) overhear(request, response, options.onExchange);
-      void serveArm(arm, throttle, url, request, response);
+      void serveArm({ arm, region, throttle, url }, request, response);
     }
   });
-  return { url, arm, stop: () => stop(server, store) };
+  return { url, arm, stop: () => stop(server, region) };
 }
 
-async function stop(server: Server, store: DiskStore): Promise<void> {
+async function stop(server: Server, region: Region): Promise<void> {
   server.close();
   server.closeAllConnections();
-  await store.close();
+  await region.close();
+}
+
+interface Serving {
+  readonly arm: Arm;
+  readonly region: Region;
+  readonly throttle: Throttle;
+  readonly url: string;
 }
 
 function dataContext(arm: Arm) {
@@ -114,9 +128,7 @@ function dataContext(arm: Arm) {
 }
 
 async function serveArm(
-  arm: Arm,
-  throttle: Throttle,
-  url: string,
+  { arm, region, throttle, url }: Serving,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -125,6 +137,7 @@ async function serveArm(
   try {
     arm.operations.settle(arm.now());
     settleCopies(arm.resources, arm.now());
+    await region.commit();
     const { method = "GET" } = request;
     const { pathname, searchParams } = new URL(request.url ?? "/", url);
     const path = decodeURIComponent(pathname);
@@ -155,6 +168,7 @@ async function serveArm(
     if (leftOfVm !== undefined) response.setHeader("x-ms-ratelimit-remaining-resource", leftOfVm);
     refuseLocked(arm, method, path);
     const reply = await replyTo(arm, method, path, searchParams, request);
+    await region.commit();
     send(response, path, reply);
   } catch (error) {
     sendError(response, error);

@@ -21,8 +21,22 @@ export interface Resource {
   readonly copy?: BackgroundCopy;
 }
 
+/** What became of resources between two moments. */
+export interface Change {
+  readonly put: readonly Resource[];
+  /** Ids in lower case; what was made anew since is among `put` too. */
+  readonly removed: readonly string[];
+}
+
 export class Resources {
-  readonly #byId = new Map<string, Resource>();
+  readonly #byId: Map<string, Resource>;
+  readonly #changed = new Set<string>();
+  readonly #removed = new Set<string>();
+  readonly #released = new Set<string>();
+
+  constructor(resources: readonly Resource[] = []) {
+    this.#byId = new Map(resources.map((one) => [one.id.toLowerCase(), one]));
+  }
 
   get(id: string): Resource | undefined {
     return this.#byId.get(id.toLowerCase());
@@ -37,7 +51,9 @@ export class Resources {
   }
 
   put(resource: Resource): Resource {
-    this.#byId.set(resource.id.toLowerCase(), resource);
+    const key = resource.id.toLowerCase();
+    this.#byId.set(key, resource);
+    this.#changed.add(key);
     return resource;
   }
 
@@ -48,7 +64,23 @@ export class Resources {
   }
 
   remove(id: string): void {
-    this.#byId.delete(id.toLowerCase());
+    const key = id.toLowerCase();
+    const resource = this.#byId.get(key);
+    for (const layer of resource === undefined ? [] : layersOf(resource)) this.#released.add(layer);
+    this.#byId.delete(key);
+    this.#changed.delete(key);
+    this.#removed.add(key);
+  }
+
+  /** What was changed since `done` was called last, and the layers of disks that were removed. */
+  changes(): { readonly change?: Change; readonly released: readonly string[]; readonly done: () => void } {
+    const released = [...this.#released];
+    const done = (): void => {
+      for (const set of [this.#changed, this.#removed, this.#released]) set.clear();
+    };
+    if (this.#changed.size + this.#removed.size === 0) return { released, done };
+    const put = [...this.#changed].flatMap((key) => this.#byId.get(key) ?? []);
+    return { change: { put, removed: [...this.#removed] }, released, done };
   }
 
   /** Those of a type below an id: a resource group, a subscription, a collection. In the order of their making. */
@@ -60,6 +92,14 @@ export class Resources {
   all(): Resource[] {
     return [...this.#byId.values()];
   }
+}
+
+/** The layers of all the bytes that a resource has, under whatever name. */
+export function layersOf({ body: _, ...own }: Resource): readonly string[] {
+  return Object.values(own).flatMap((part: unknown) => {
+    const { layers } = asObject(part);
+    return Array.isArray(layers) ? layers.map(String) : [];
+  });
 }
 
 export function propertiesOf(resource: Resource): Json {

@@ -53,13 +53,18 @@ export class DemoApi {
 
   /** Waits for the run's end. */
   async finished(runId: string): Promise<DemoRun> {
+    return this.reached(runId, (run) => ["succeeded", "failed", "cancelled"].includes(run.state));
+  }
+
+  /** Waits until the run is as wanted. */
+  async reached(runId: string, wanted: (run: DemoRun) => boolean): Promise<DemoRun> {
     const until = performance.now() + patienceMs;
     while (performance.now() < until) {
       const run = (await this.#call("GET", `runs/${runId}`)) as DemoRun;
-      if (["succeeded", "failed", "cancelled"].includes(run.state)) return run;
+      if (wanted(run)) return run;
       await sleep(300, undefined, { signal: this.#signal });
     }
-    throw new Error(`Run ${runId} did not end within ${patienceMs / 1000} seconds.`);
+    throw new Error(`Run ${runId} did not get on within ${patienceMs / 1000} seconds.`);
   }
 
   /** Makes a timer function run now, as an operator of a function app can. */

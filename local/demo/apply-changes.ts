@@ -1,15 +1,14 @@
-/** Writes to a page blob what differs between two images, as the machine that owns the disk would have written it. */
+/** Writes to a disk what differs between two images, as the machine that owns the disk would have written it. */
 import { open } from "node:fs/promises";
-import type { PageBlobClient } from "@azure/storage-blob";
 
 const blockBytes = 64 * 1024;
 
-/** Returns the bytes written. Both images have the blob's size without its footer. */
+/** Returns the bytes written. Both images have the disk's size. */
 export async function applyChanges(
   before: string,
   after: string,
   sizeBytes: number,
-  blob: PageBlobClient,
+  write: (content: Buffer<ArrayBuffer>, offset: number) => Promise<void>,
 ): Promise<number> {
   const [old, now] = await Promise.all([open(before), open(after)]);
   const [a, b] = [Buffer.alloc(blockBytes), Buffer.alloc(blockBytes)];
@@ -18,7 +17,7 @@ export async function applyChanges(
     const length = Math.min(blockBytes, sizeBytes - offset);
     await Promise.all([old.read(a, 0, length, offset), now.read(b, 0, length, offset)]);
     if (a.subarray(0, length).equals(b.subarray(0, length))) continue;
-    await blob.uploadPages(b.subarray(0, length), offset, length);
+    await write(b.subarray(0, length), offset);
     written += length;
   }
   await Promise.all([old.close(), now.close()]);

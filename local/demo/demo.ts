@@ -7,35 +7,21 @@
  * 3. It succeeds only if every check was made and was true.
  */
 import { execFile } from "node:child_process";
-import { copyFile, mkdtemp, open, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, open } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { BlobServiceClient, type ContainerClient } from "@azure/storage-blob";
-import { FarsideError } from "../../shared/core/errors.ts";
-import type { LogSink } from "../host/log.ts";
 import { findAppFolder } from "../stack/app-build.ts";
-import { startStack, type Stack } from "../stack/stack.ts";
+import type { Stack } from "../stack/stack.ts";
 import { DemoApi, type DemoRun } from "./api.ts";
 import { applyChanges } from "./apply-changes.ts";
 import { startGuestProcess } from "./guest-client.ts";
 import { changeOsDisk, checkFileSystem, makeOsDisk } from "./os-disk.ts";
 import { readPageBlob, snapshotsOfRun, type DiskContent } from "./proof.ts";
+import { onStage, type DemoOptions, type Stage } from "./stage.ts";
 import { judgeStripe } from "./stripe.ts";
 import { demoTable } from "./table.ts";
-
-export interface DemoOptions {
-  /** Leave the data behind for a look. */
-  readonly keep: boolean;
-  /** Size of the OS disk, at least 64; the two data disks have a quarter of it each. */
-  readonly sizeMiB?: number;
-  readonly print: (line: string) => void;
-  readonly signal: AbortSignal;
-}
-
-const defaultSizeMiB = 192;
-const leastSizeMiB = 64;
 
 const mib = 1024 * 1024;
 const vm = "demo-vm";
@@ -50,52 +36,21 @@ interface CapturedPoint {
 
 /** Gives the exit code: 0 only if everything that the demo claims was true. Throws `bad-input` for a disk too small. */
 export async function runDemo(options: DemoOptions): Promise<number> {
-  const { keep, print, signal, sizeMiB = defaultSizeMiB } = options;
-  if (sizeMiB < leastSizeMiB || sizeMiB % 4 !== 0) {
-    throw new FarsideError(
-      "bad-input",
-      `The size ${sizeMiB} cannot be used: give a multiple of 4 from ${leastSizeMiB} MiB on.`,
-    );
-  }
-  const folder = await mkdtemp(join(tmpdir(), "farside-demo-"));
-  print(`Everything stays in ${folder}${keep ? "" : ", which is removed at the end"}.`);
-  let stack: Stack | undefined;
-  try {
-    stack = await startStack({ dataFolder: join(folder, "data"), log: problemsOnly(print), signal });
-    print("Two storage regions and the functions are up.");
-    return (await new Demo(stack, { folder, sizeMiB, print, signal }).play()) ? 0 : 1;
-  } finally {
-    await stack?.stop();
-    if (!keep) await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function problemsOnly(print: (line: string) => void): LogSink {
-  return (level, category, message) => {
-    if (level === "error" || level === "critical") print(`!! ${category}: ${message}`);
-  };
-}
-
-interface DemoScene {
-  readonly folder: string;
-  readonly sizeMiB: number;
-  readonly print: (line: string) => void;
-  readonly signal: AbortSignal;
+  return onStage(options, {}, (stage) => new Demo(stage).play());
 }
 
 class Demo {
-  readonly #scene: DemoScene;
+  readonly #scene: Stage;
   readonly #stack: Stack;
   readonly #api: DemoApi;
-  readonly #checks: { readonly what: string; readonly ok: boolean }[] = [];
 
-  constructor(stack: Stack, scene: DemoScene) {
-    this.#scene = scene;
-    this.#stack = stack;
-    this.#api = new DemoApi(stack, scene.signal);
+  constructor(stage: Stage) {
+    this.#scene = stage;
+    this.#stack = stage.stack;
+    this.#api = new DemoApi(stage.stack, stage.signal);
   }
 
-  async play(): Promise<boolean> {
+  async play(): Promise<void> {
     const { folder, sizeMiB, print: say } = this.#scene;
     const source = BlobServiceClient.fromConnectionString(this.#stack.file.regions.source.connectionString);
     const vault = BlobServiceClient.fromConnectionString(this.#stack.file.regions.vault.connectionString);
@@ -124,7 +79,9 @@ class Demo {
       await copyFile(os.file, before);
       await changeOsDisk(os, folder);
       const osBlob = container.getPageBlobClient(blobNameOf(urls["os"]));
-      const changed = await applyChanges(before, os.file, os.sizeBytes, osBlob);
+      const changed = await applyChanges(before, os.file, os.sizeBytes, async (content, offset) => {
+        await osBlob.uploadPages(content, offset, content.length);
+      });
       say(
         `The OS disk was changed (${(changed / mib).toFixed(1)} MiB written); an incremental backup on demand, by HTTP.`,
       );
@@ -145,12 +102,10 @@ class Demo {
     } finally {
       await guest.stop();
     }
-    for (const { what, ok } of this.#checks) say(`${ok ? "true " : "FALSE"}  ${what}`);
-    return this.#checks.length > 0 && this.#checks.every(({ ok }) => ok);
   }
 
   #check(what: string, ok: boolean): void {
-    this.#checks.push({ what, ok });
+    this.#scene.checks.add(what, ok);
   }
 
   async #importDisks(osImage: string): Promise<Record<DemoDisk, string>> {

@@ -17,7 +17,7 @@ export const slots = 2048;
 
 const magic = "FSTRIPE1";
 
-export function encodeRecord(n: number): Uint8Array {
+export function encodeRecord(n: number): Uint8Array<ArrayBuffer> {
   const record = Buffer.alloc(recordBytes);
   record.write(magic, 0, "latin1");
   record.writeBigUInt64LE(BigInt(n), 8);

@@ -15,9 +15,17 @@ const headings = [
   "skew",
 ];
 
-export function demoTable(runs: readonly DemoRun[]): string {
-  const rows = runs.flatMap((run) => run.disks.map((disk) => rowOf(run, disk)));
-  const widths = headings.map((heading, column) =>
+/** `armRequests`: how many each run sent to ARM, by its id; a column more. */
+export function demoTable(runs: readonly DemoRun[], armRequests?: ReadonlyMap<string, number>): string {
+  const shown = armRequests === undefined ? headings : [...headings, "requests to ARM"];
+  const rows = runs.flatMap((run) =>
+    run.disks.map((disk, number) => {
+      // Of the run, not of the disk: told once.
+      const requests = number === 0 ? armRequests?.get(run.runId) : undefined;
+      return [...rowOf(run, disk), ...(armRequests === undefined ? [] : [requests?.toString() ?? ""])];
+    }),
+  );
+  const widths = shown.map((heading, column) =>
     Math.max(heading.length, ...rows.map((row) => (row[column] ?? "").length)),
   );
   const line = (cells: readonly string[]): string =>
@@ -25,7 +33,7 @@ export function demoTable(runs: readonly DemoRun[]): string {
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join("  ")
       .trimEnd();
-  return [line(headings), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+  return [line(shown), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }
 
 function rowOf(run: DemoRun, disk: DemoRunDisk): string[] {

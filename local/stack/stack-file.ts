@@ -6,6 +6,7 @@ import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { FarsideError } from "../../shared/core/errors.ts";
+import { localArmSchema } from "./local-arm.ts";
 
 const regionSchema = z.object({
   /** Below the data folder. */
@@ -25,6 +26,8 @@ const stackSchema = z.object({
   masterKey: z.string(),
   regions: z.object({ source: regionSchema, vault: regionSchema }),
   vault: z.object({ connectionString: z.string(), container: z.string() }),
+  /** Where one was started once: every later start has it too. */
+  arm: localArmSchema.optional(),
   /** By the name under which `disk import --account` knows them. */
   accounts: z.record(z.string(), z.string()),
   /** Absent where the passphrase came from elsewhere: the environment, or a person. */

@@ -1,5 +1,6 @@
 /**
- * The local stack: two storage regions, a vault in the second, and the functions host that loads the compiled app.
+ * The local stack: two storage regions, a vault in the second, a local ARM where one is wanted, and the functions host that loads the
+ * compiled app.
  *
  * 1. A start is all or nothing: where a part fails, the parts before it are stopped.
  * 2. What must stay the same from start to start (keys, ports, the API's address) is kept in the data folder.
@@ -30,6 +31,7 @@ import type { Host, HostTimings } from "../host/host-options.ts";
 import { newKey } from "../host/keys.ts";
 import type { LogSink } from "../host/log.ts";
 import { buildIfNeeded, findAppFolder } from "./app-build.ts";
+import { startLocalArm, type LocalArm } from "./local-arm.ts";
 import { runningStack } from "./running-stack.ts";
 import type { StackFile } from "./stack-file.ts";
 import { readStackFile, writeStackFile } from "./stack-file.ts";
@@ -44,6 +46,11 @@ export interface StackOptions {
    * generated.
    */
   readonly passphrase?: string;
+  /** A local ARM too. A folder that had one gets it without being asked. */
+  readonly arm?: {
+    /** The first start makes sample VMs in it. */
+    readonly samples: boolean;
+  };
   readonly log: LogSink;
   /** Settings of the app beside those of the stack. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -58,6 +65,7 @@ export interface Stack {
   readonly apiKey: string;
   readonly source: Azurite;
   readonly vault: Azurite;
+  readonly arm?: LocalArm;
   readonly host: Host;
   /** What the other verbs find. */
   readonly file: StackFile;
@@ -116,10 +124,23 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       signal,
     );
 
+    const arm =
+      options.arm === undefined && before?.arm === undefined
+        ? undefined
+        : await startLocalArm(
+            { dataFolder, apiPort: options.port, before: before?.arm, samples: options.arm?.samples === true },
+            signal,
+          );
+    if (arm !== undefined) undo.push(() => arm.stop());
+
     const hostKeys = { host: before?.apiKey ?? newKey(), master: before?.masterKey ?? newKey() };
     const host = await startHostOn(options.port, before, {
       appFolder,
-      settings: { ...settingsOf(connections, passphrase), ...options.settings },
+      settings: {
+        ...settingsOf(connections, passphrase),
+        ...(arm === undefined ? {} : { FARSIDE_LOCAL_ARM: arm.url }),
+        ...options.settings,
+      },
       keys: hostKeys,
       log: options.log,
       expectedFunctions: functionNames,
@@ -146,6 +167,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       },
       vault: { connectionString: connections.vault, container: vaultContainer },
       accounts: connections,
+      ...(arm === undefined ? {} : { arm: arm.file }),
       ...(passphrase.file === undefined ? {} : { passphraseFile: passphraseFileName }),
     };
     writeStackFile(dataFolder, file);
@@ -160,6 +182,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       apiKey: hostKeys.host,
       source,
       vault,
+      ...(arm === undefined ? {} : { arm }),
       host,
       file,
       made: { vault: madeVault, passphraseFile: passphrase.isNew, build },

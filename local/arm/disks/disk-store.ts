@@ -6,10 +6,10 @@
  * 2. The difference between two snapshots of one disk is what the layers between them say, page by page: exact, with what was cleared.
  *    Nothing is compared.
  * 3. A layer is removed when nobody has it in a stack any more.
+ * 4. What was written is there in the next life of the process, however this one ends. Which stacks there are is the owner's to remember.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { Layer, type LayerRecord } from "./layer.ts";
+import { mkdir, readdir } from "node:fs/promises";
+import { Layer, mapSuffix } from "./layer.ts";
 import { laidOver, pageBytes, type ToldRange } from "./page-map.ts";
 
 /** A disk, or a snapshot of one: which of the two only the owner knows. */
@@ -30,15 +30,7 @@ export class DiskStore {
 
   static async open(folder: string): Promise<DiskStore> {
     await mkdir(folder, { recursive: true });
-    const store = new DiskStore(folder);
-    const text = await readFile(store.#mapFile, "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return "[]";
-      throw error;
-    });
-    for (const record of JSON.parse(text) as readonly LayerRecord[]) {
-      store.#layers.set(record.id, new Layer(folder, record));
-    }
-    return store;
+    return new DiskStore(folder);
   }
 
   create(sizeBytes: number): Bytes {
@@ -48,7 +40,10 @@ export class DiskStore {
 
   /** The snapshot, and the disk as it goes on. Happens at once: between two writes, never during one. */
   snapshot(disk: Bytes): { readonly snapshot: Bytes; readonly disk: Bytes } {
-    return { snapshot: disk, disk: { ...disk, layers: [...disk.layers, this.#newLayer()] } };
+    const frozen = this.#newest(disk);
+    const goesOn = { ...disk, layers: [...disk.layers, this.#newLayer()] };
+    frozen.freeze();
+    return { snapshot: disk, disk: goesOn };
   }
 
   /** A new disk with the content of a snapshot. */
@@ -61,7 +56,7 @@ export class DiskStore {
   /** Whole pages within the disk. */
   async write(disk: Bytes, offset: number, content: Uint8Array): Promise<void> {
     refuseOutside(disk, offset, content.length);
-    await this.#newest(disk).write(offset, content);
+    this.#newest(disk).write(offset, content);
   }
 
   clear(disk: Bytes, offset: number, length: number): void {
@@ -90,39 +85,41 @@ export class DiskStore {
     return this.#said(newer.layers.slice(older.layers.length), start, end);
   }
 
-  /** Removes the layers that none of these has. */
-  async keepOnly(all: Iterable<Bytes>): Promise<void> {
-    const used = new Set([...all].flatMap(({ layers }) => layers));
-    for (const [id, layer] of this.#layers) {
-      if (used.has(id)) continue;
+  /** Removes all layers but these: also those that an earlier life of the process left half made. */
+  async keepOnly(layers: Iterable<string>): Promise<void> {
+    const used = new Set(layers);
+    const kept = (await readdir(this.#folder)).filter((name) => name.endsWith(mapSuffix));
+    await this.remove(kept.map((name) => name.slice(0, -mapSuffix.length)).filter((id) => !used.has(id)));
+  }
+
+  /** Removes layers that nobody has in a stack any more. */
+  async remove(ids: Iterable<string>): Promise<void> {
+    for (const id of ids) {
+      const layer = this.#layer(id);
       this.#layers.delete(id);
       await layer.remove();
     }
   }
 
-  /** Keeps the maps for the next life, and lets the files go. */
+  /** Lets the files go. */
   async close(): Promise<void> {
-    const records = [...this.#layers.values()].map(({ record }) => record);
     for (const layer of this.#layers.values()) await layer.close();
-    await writeFile(this.#mapFile, JSON.stringify(records));
-  }
-
-  get #mapFile(): string {
-    return join(this.#folder, "layers.json");
   }
 
   #newLayer(): string {
-    const layer = new Layer(this.#folder);
+    const layer = Layer.create(this.#folder);
     this.#layers.set(layer.id, layer);
     return layer.id;
   }
 
   #stack({ layers }: Bytes): Layer[] {
-    return layers.map((id) => {
-      const layer = this.#layers.get(id);
-      if (layer === undefined) throw new Error(`There is no layer ${id}.`);
-      return layer;
-    });
+    return layers.map((id) => this.#layer(id));
+  }
+
+  #layer(id: string): Layer {
+    const layer = this.#layers.get(id) ?? Layer.reopen(this.#folder, id);
+    this.#layers.set(id, layer);
+    return layer;
   }
 
   #newest(disk: Bytes): Layer {

@@ -1,5 +1,4 @@
 /** The local stack as a process: started, found, refused twice, killed, started again. */
-import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,18 +7,10 @@ import { runningStack } from "../../../local/stack/running-stack.ts";
 import { readStackFile, type StackFile } from "../../../local/stack/stack-file.ts";
 import { farside } from "../../support/cli/farside.ts";
 import { parsed } from "../../support/stack-shell.ts";
+import { startUp, type Up } from "../../support/up-process.ts";
 
-const entry = join(import.meta.dirname, "../../../cli/main.ts");
 let folder: string;
 const children: Up[] = [];
-
-interface Up {
-  readonly child: ChildProcess;
-  /** All of standard output so far. */
-  readonly out: () => string;
-  readonly err: () => string;
-  readonly exited: Promise<number>;
-}
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "farside-stack-"));
@@ -32,30 +23,9 @@ afterEach(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Returns when it says that everything runs, or has ended. */
 async function up(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Up> {
-  const child = spawn(process.execPath, [entry, "up", ...args], {
-    cwd: folder,
-    env: { PATH: process.env["PATH"], ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let out = "";
-  let err = "";
-  const exited = new Promise<number>((done) =>
-    child.once("close", (code, signal) => done(code ?? (signal === "SIGKILL" ? 137 : 1))),
-  );
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
-  const started: Up = { child, out: () => out, err: () => err, exited };
+  const started = await startUp(folder, args, environment);
   children.push(started);
-  await Promise.race([
-    exited,
-    new Promise<void>((ready) => {
-      child.stdout.setEncoding("utf8").on("data", (text: string) => {
-        out += text;
-        if (out.includes("Ctrl-C stops everything.")) ready();
-      });
-    }),
-  ]);
   return started;
 }
 
