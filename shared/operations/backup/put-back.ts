@@ -15,6 +15,7 @@ import { changeRun } from "../run/change-run.ts";
 import { cancelledByRequest, endRun } from "../run/end-run.ts";
 import { recordEvent } from "../run/record-event.ts";
 import { removeChosenSnapshots } from "../run/remove-snapshots.ts";
+import { tryStartAgain } from "../run/start-again.ts";
 import type { StepOutcome } from "../step-outcome.ts";
 import { isSnapshotting } from "./freeze.ts";
 import { isCopying } from "./windows.ts";
@@ -51,6 +52,8 @@ export async function putBackRun(
     }
     return dropAttempt(context, run, signal);
   }
+  // Before anything else: the run can wait, and the VM must not.
+  if (changed.stored.value.halt !== undefined) await tryStartAgain(context, run.runId, signal);
   await context.tasks.send({ kind: "start-backup", runId: run.runId }, delayMs, signal);
   const why = obstacle.kind === "condition" ? conditionTexts[obstacle.condition] : String(obstacle.error);
   const message = `The run waits ${Math.round(delayMs / 1000)} s: ${why}.`;

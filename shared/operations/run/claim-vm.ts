@@ -5,7 +5,7 @@
  */
 import { FarsideError } from "../../core/errors.ts";
 import type { PointId, RunId, VmId } from "../../core/ids.ts";
-import { isActive } from "../../core/run-transitions.ts";
+import { holdsVm } from "../../core/run-transitions.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import type { VmState } from "../../core/vm.ts";
 import type { Context } from "../context.ts";
@@ -107,7 +107,7 @@ export async function noteRestorePoint(
 
 async function isRunning(context: Context, runId: RunId, signal: AbortSignal): Promise<boolean> {
   const stored = await context.catalog.runs.get(runId, signal);
-  return stored !== undefined && isActive(stored.value);
+  return stored !== undefined && holdsVm(stored.value);
 }
 
 /** Of two changes at once, both are made: `decide` is asked again with the newer row, and says `undefined` where nothing is to change. */

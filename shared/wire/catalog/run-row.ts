@@ -3,6 +3,7 @@ import type {
   BackupRun,
   BackupTrigger,
   Freeze,
+  Halt,
   PendingSnapshots,
   RestoreDisk,
   RestoreRun,
@@ -30,6 +31,7 @@ import {
   vmName,
 } from "./schema.ts";
 import { diskProgress, snapshotSet, windowProgress } from "./snapshot-set.ts";
+import { vmSource } from "./vm-row.ts";
 
 type BackupIn<State extends BackupRun["state"]> = Extract<BackupRun, { readonly state: State }>;
 type RestoreIn<State extends RestoreRun["state"]> = Extract<RestoreRun, { readonly state: State }>;
@@ -49,7 +51,20 @@ const trigger = variants<BackupTrigger>("kind", [
 const waiting = record<Waiting>({ condition: z.string(), tries: count });
 const freeze = record<Freeze>({ guestUrl: z.string(), token: attemptId, requestedAt: timestamp, ttlSeconds: count });
 
+const halt = record<Halt>({
+  source: vmSource,
+  token: attemptId,
+  requestedAt: timestamp,
+  doubtUntil: timestamp.exactOptional(),
+  atRest: z.boolean().exactOptional(),
+  startAskedAt: timestamp.exactOptional(),
+  operation: z.string().exactOptional(),
+  failedStarts: count,
+  lookAt: timestamp,
+});
+
 const pendingSnapshots = record<PendingSnapshots>({
+  stage: z.literal("stopping").exactOptional(),
   operation: z.string(),
   lookAt: timestamp,
   powerState: z.enum(["running", "stopped", "unknown"]),
@@ -79,6 +94,7 @@ const backupRun = variants<BackupRun>("state", [
     notBefore: timestamp,
     waiting: waiting.exactOptional(),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
   }),
   record<BackupIn<"snapshotting">>({
     ...backupFacts,
@@ -87,6 +103,7 @@ const backupRun = variants<BackupRun>("state", [
     attemptId,
     waited: waiting.exactOptional(),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
     pending: pendingSnapshots.exactOptional(),
   }),
   record<BackupIn<"copying">>({
@@ -94,6 +111,7 @@ const backupRun = variants<BackupRun>("state", [
     state: z.literal("copying"),
     set: snapshotSet,
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
     progress: windowProgress.exactOptional(),
     disks: z.array(diskProgress),
   }),
@@ -103,6 +121,7 @@ const backupRun = variants<BackupRun>("state", [
     set: snapshotSet,
     disks: z.array(diskProgress),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
   }),
   record<BackupIn<"succeeded">>({
     ...backupFacts,
@@ -112,6 +131,7 @@ const backupRun = variants<BackupRun>("state", [
     restorePointId: pointId,
     disks: z.array(diskProgress),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
     cleanUp,
   }),
   record<BackupIn<"failed" | "cancelled">>({
@@ -122,6 +142,7 @@ const backupRun = variants<BackupRun>("state", [
     set: snapshotSet.exactOptional(),
     disks: z.array(diskProgress),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
     cleanUp,
   }),
 ]);

@@ -1,6 +1,7 @@
 /** Runs over HTTP: one flat shape for every kind and state, so that scripts read the same field everywhere. */
 import { z } from "zod";
 import { consistencyLevels } from "../../core/consistency.ts";
+import { consistencyOf } from "../../core/downtime.ts";
 import type { BackupRun, RestoreRun, Run, RunEvent } from "../../core/run.ts";
 import {
   bytesSchema,
@@ -134,7 +135,7 @@ function backupView(run: BackupRun): RunView {
       attempt: run.attempt,
       consistency: set?.consistency.achieved,
       consistencyRequested: set?.consistency.requested ?? run.wanted,
-      consistencyNote: set?.consistency.note,
+      consistencyNote: set === undefined ? undefined : consistencyOf(set).note,
       frozenAt: set?.consistency.frozenAt,
       thawedAt: set?.consistency.thawedAt,
       skewMs: set?.consistency.skewMs,
