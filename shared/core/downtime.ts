@@ -28,7 +28,7 @@ export function isOverdue(since: Timestamp, now: number): boolean {
 
 /** While its attempt is at it, and the disks' instant is not fixed, nobody starts it. */
 export function mayStart(run: BackupRun, halt: Halt): boolean {
-  return run.state !== "snapshotting" || halt.token !== run.attemptId || halt.atRest !== undefined;
+  return run.state !== "snapshotting" || halt.token !== run.attemptId || halt.released === true;
 }
 
 const longestPutOffMs = 2 * 3_600_000;

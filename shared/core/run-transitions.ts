@@ -8,7 +8,6 @@ import { attemptId } from "./ids.ts";
 import type {
   BackupRun,
   DiskProgress,
-  Downtime,
   Freeze,
   Halt,
   PendingSnapshots,
@@ -135,8 +134,7 @@ export function beginCopying(
   set: SnapshotSet,
   freeze: Freeze | undefined,
 ): BackupIn<"copying"> {
-  const { halt } = run;
-  const downtime = halt === undefined ? {} : { downtime: { stopAskedAt: halt.requestedAt, ...startOf(halt) } };
+  const downtime = run.rested === undefined ? {} : { downtime: run.rested.downtime };
   return {
     ...facts(run),
     state: "copying",
@@ -145,10 +143,6 @@ export function beginCopying(
     ...(freeze === undefined ? {} : { freeze }),
     ...stopped(run),
   };
-}
-
-function startOf({ startAskedAt }: Halt): Pick<Downtime, "startAskedAt"> {
-  return startAskedAt === undefined ? {} : { startAskedAt };
 }
 
 export function withProgress(
@@ -161,9 +155,10 @@ export function withProgress(
 
 /** The disks' instant is fixed, and the stop has come to its end: from here on the VM is started. */
 export function withRest(run: BackupIn<"snapshotting">, atRest: boolean): BackupIn<"snapshotting"> {
-  if (run.halt === undefined || run.halt.atRest !== undefined) return run;
+  if (run.halt === undefined || run.rested !== undefined) return run;
   const { doubtUntil: _, ...halt } = run.halt;
-  return { ...run, halt: { ...halt, atRest } };
+  const { source, requestedAt: stopAskedAt } = halt;
+  return { ...run, halt: { ...halt, released: true }, rested: { source, atRest, downtime: { stopAskedAt } } };
 }
 
 export function withHaltNow(run: BackupRun, halt: Halt): BackupRun {
@@ -177,15 +172,17 @@ export function withoutHalt(run: BackupRun, runningAt: Timestamp | undefined): B
   return rest;
 }
 
-/** What its set says of the time that the VM was down, if it has one. */
-function withDowntime(run: BackupRun, halt: Halt, runningAt: Timestamp | undefined): BackupRun {
-  if (!("set" in run) || run.set?.downtime === undefined) return run;
-  const downtime = {
-    ...run.set.downtime,
-    ...startOf(halt),
+/** What its snapshots tell of the time that the VM was down, if it has some. */
+function withDowntime(run: BackupRun, { startAskedAt }: Halt, runningAt: Timestamp | undefined): BackupRun {
+  const told = {
+    ...(startAskedAt === undefined ? {} : { startAskedAt }),
     ...(runningAt === undefined ? {} : { runningAt }),
   };
-  return { ...run, set: { ...run.set, downtime } };
+  if (run.state === "snapshotting" && run.rested !== undefined) {
+    return { ...run, rested: { ...run.rested, downtime: { ...run.rested.downtime, ...told } } };
+  }
+  if (!("set" in run) || run.set?.downtime === undefined) return run;
+  return { ...run, set: { ...run.set, downtime: { ...run.set.downtime, ...told } } };
 }
 
 export function withoutFreeze(run: BackupRun): BackupRun {

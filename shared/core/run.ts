@@ -124,11 +124,8 @@ export interface Halt {
   readonly requestedAt: Timestamp;
   /** Until then a request to stop, of whose answer nobody heard, may still arrive. Absent: the stop has come to its end. */
   readonly doubtUntil?: Timestamp;
-  /**
-   * The disks' instant is fixed, and whether the VM lay still until then. From here on it is started, whatever state the run is in; before,
-   * only once the attempt has ended.
-   */
-  readonly atRest?: boolean;
+  /** The disks' instant is fixed: it is started, whatever state the run is in. Before, only once the attempt has ended. */
+  readonly released?: true;
   readonly startAskedAt?: Timestamp;
   /** Of a start that is under way; the source alone reads it. */
   readonly operation?: string;
@@ -136,6 +133,14 @@ export interface Halt {
   readonly failedStarts: number;
   /** Not before this instant is there anything to do. */
   readonly lookAt: Timestamp;
+}
+
+/** Of an attempt that has let its VM go, and waits for its snapshots or has them. */
+export interface Rested {
+  readonly source: VmSource;
+  /** Whether the VM lay still until the disks' instant was fixed. */
+  readonly atRest: boolean;
+  readonly downtime: Downtime;
 }
 
 /** What the platform is at work on, and what the attempt found before it asked for it. */
@@ -183,6 +188,7 @@ export type BackupRun = BackupFacts &
         readonly waited?: Waiting;
         readonly freeze?: Freeze;
         readonly halt?: Halt;
+        readonly rested?: Rested;
         /** Only while the platform is at work: no function waits with it. */
         readonly pending?: PendingSnapshots;
       }

@@ -19,7 +19,7 @@ import type { BackupRun } from "../core/run.ts";
 import { longestDelayMs } from "../ports/task-queue.ts";
 import { continueSnapshots } from "./backup/await-platform.ts";
 import { isSnapshotting } from "./backup/freeze.ts";
-import { continueHalted } from "./backup/halt.ts";
+import { continueHalted, isHalted } from "./backup/halt.ts";
 import { planBackup } from "./backup/plan-backup.ts";
 import { recoverAttempt } from "./backup/recover-attempt.ts";
 import { dropAttempt, putBackRun } from "./backup/put-back.ts";
@@ -132,7 +132,7 @@ async function lookAgain(
   const claim = claimPending(run, now, lasts);
   const claimed = await context.catalog.runs.replace(stored, claim, signal);
   if (claimed === "conflict") return late("another delivery looks at it");
-  return attempt(context, claim, run.halt === undefined ? continueSnapshots : continueHalted, signal);
+  return attempt(context, claim, isHalted(run) ? continueHalted : continueSnapshots, signal);
 }
 
 async function lookLater(

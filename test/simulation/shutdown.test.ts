@@ -102,13 +102,15 @@ describe("A VM whose policy says shutdown", () => {
     world.source.waits = 60;
     world.source.isFixed = true;
     await asked(world);
-    await until(world, (run) => run.state === "snapshotting" && run.halt?.atRest !== undefined);
+    await until(world, (run) => run.state === "snapshotting" && run.rested !== undefined);
     world.clock.advance(2 * minuteMs);
     await world.reconcile();
     expect(await phase(world)).toBe("running");
     expect(await onlyRun(world)).toMatchObject({ state: "snapshotting" });
     await world.settle();
-    expect(await onlyRun(world)).toMatchObject({ state: "succeeded", attempt: 1 });
+    const run = await onlyRun(world);
+    expect(run).toMatchObject({ state: "succeeded", attempt: 1, set: { consistency: { achieved: "filesystem" } } });
+    expect(await noteOf(world, run)).toMatch(/down for 1?\d\d s at most/);
     expect(await breaches(world)).toEqual([]);
   });
 
@@ -154,7 +156,7 @@ const deliverNext: Scenario["act"] = async (world, process) => {
 };
 
 async function succeededAndRuns(world: World): Promise<void> {
-  expect((await onlyRun(world)).state).toBe("succeeded");
+  expect(await onlyRun(world)).toMatchObject({ state: "succeeded", set: { consistency: { achieved: "filesystem" } } });
   expect(await phase(world)).toBe("running");
 }
 

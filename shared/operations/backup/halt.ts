@@ -13,6 +13,7 @@ import type { BackupIn } from "../../core/run-transitions.ts";
 import { withHalt, withRest } from "../../core/run-transitions.ts";
 import type { Halt } from "../../core/run.ts";
 import { addMs, timestamp } from "../../core/timestamp.ts";
+import type { VmSource } from "../../core/vm.ts";
 import type { DiskSource, SnapshotOutcome, VmInspection } from "../../ports/disk-source.ts";
 import type { Context } from "../context.ts";
 import { changeRun } from "../run/change-run.ts";
@@ -77,25 +78,25 @@ export async function continueHalted(
   run: BackupIn<"snapshotting">,
   signal: AbortSignal,
 ): Promise<Taken> {
-  const halt = requireHalt(run);
-  const { pending, runId } = run;
+  const { pending, runId, halt, rested } = run;
   if (pending === undefined) throw new FarsideError("internal", `The run ${runId} waits for nothing.`);
   const settings = await readSettings(context, run, signal);
   const { operation, lookAt: _, stage, ...found } = pending;
-  if (halt.atRest === undefined && isOverdue(halt.requestedAt, context.clock.now())) {
+  if (rested === undefined && halt !== undefined && isOverdue(halt.requestedAt, context.clock.now())) {
     const what = stage === undefined ? "its snapshots were not made" : "it did not come to rest";
     throw new FarsideError("deadline-passed", `The VM was asked to stop at ${halt.requestedAt}, and ${what} in time.`, {
       details: { runId },
     });
   }
+  const source = sourceOf(run);
   if (stage === "stopping") {
-    const step = await powerOf(context, halt.source).look(halt.source, operation, signal);
+    const step = await powerOf(context, source).look(source, operation, signal);
     if (step.kind === "waiting") return awaitPlatform(context, run, { ...found, stage }, step, signal);
     return snapshotHalted(context, run, settings, found, signal);
   }
   const outcome = await context
-    .source(halt.source.kind)
-    .continueSnapshot({ ...settings.vm, source: halt.source }, operation, attemptOf(run), signal);
+    .source(source.kind)
+    .continueSnapshot({ ...settings.vm, source }, operation, attemptOf(run), signal);
   return letGo(context, run, settings, found, outcome, signal);
 }
 
@@ -106,12 +107,11 @@ async function snapshotHalted(
   found: Found,
   signal: AbortSignal,
 ): Promise<Taken> {
-  const halt = requireHalt(run);
-  const source = context.source(halt.source.kind);
-  const vm = { ...settings.vm, source: halt.source };
+  const vm = { ...settings.vm, source: sourceOf(run) };
+  const source = context.source(vm.source.kind);
   const inspection = await source.inspect(vm, signal);
   const [condition] = inspection.conditions;
-  if (halt.atRest === undefined) {
+  if (run.rested === undefined) {
     if (condition !== undefined) return { kind: "obstacle", obstacle: { kind: "condition", condition } };
     if (inspection.powerState !== "stopped") {
       throw new FarsideError("conflict", "Somebody started the VM again before its snapshots were asked for.");
@@ -132,8 +132,8 @@ async function letGo(
 ): Promise<Taken> {
   let now = run;
   const isFixed = outcome.kind === "taken" || outcome.isFixed === true;
-  if (isFixed && requireHalt(run).atRest === undefined) {
-    const { source } = requireHalt(run);
+  if (isFixed && run.rested === undefined) {
+    const source = sourceOf(run);
     const atRest = (await powerOf(context, source).state(source, signal)) === "stopped";
     const noted = await changeRun(
       context,
@@ -150,7 +150,7 @@ async function letGo(
     return awaitPlatform(context, now, found, { ...outcome, retryAfterMs }, signal);
   }
   const { note } = outcome.consistency ?? {};
-  const facts = { kind: "halted", atRest: requireHalt(now).atRest === true } as const;
+  const facts = { kind: "halted", atRest: now.rested?.atRest === true } as const;
   const taken = { snapshots: outcome.snapshots, facts, ...(note === undefined ? {} : { note }) };
   return recordSet(context, now, settings, { ...found, powerState: "stopped" }, taken, signal);
 }
@@ -160,9 +160,15 @@ function attemptOf({ runId, attemptId }: BackupIn<"snapshotting">) {
   return { runId, attemptId, wanted: "crash", isHalted: true } as const;
 }
 
-function requireHalt(run: BackupIn<"snapshotting">): Halt {
-  if (run.halt !== undefined) return run.halt;
-  throw new FarsideError("internal", `The run ${run.runId} has stopped no VM.`);
+/** Not what the settings say now decides: this VM was stopped. */
+function sourceOf({ runId, halt, rested }: BackupIn<"snapshotting">): VmSource {
+  const source = halt?.source ?? rested?.source;
+  if (source !== undefined) return source;
+  throw new FarsideError("internal", `The run ${runId} has stopped no VM.`);
+}
+
+export function isHalted({ halt, rested }: BackupIn<"snapshotting">): boolean {
+  return halt !== undefined || rested !== undefined;
 }
 
 /** Throws `not-supported`, before anything is done. */

@@ -5,6 +5,7 @@ import type {
   Freeze,
   Halt,
   PendingSnapshots,
+  Rested,
   RestoreDisk,
   RestoreRun,
   RestoreTarget,
@@ -30,7 +31,7 @@ import {
   vmId,
   vmName,
 } from "./schema.ts";
-import { diskProgress, snapshotSet, windowProgress } from "./snapshot-set.ts";
+import { diskProgress, downtime, snapshotSet, windowProgress } from "./snapshot-set.ts";
 import { vmSource } from "./vm-row.ts";
 
 type BackupIn<State extends BackupRun["state"]> = Extract<BackupRun, { readonly state: State }>;
@@ -56,12 +57,14 @@ const halt = record<Halt>({
   token: attemptId,
   requestedAt: timestamp,
   doubtUntil: timestamp.exactOptional(),
-  atRest: z.boolean().exactOptional(),
+  released: z.literal(true).exactOptional(),
   startAskedAt: timestamp.exactOptional(),
   operation: z.string().exactOptional(),
   failedStarts: count,
   lookAt: timestamp,
 });
+
+const rested = record<Rested>({ source: vmSource, atRest: z.boolean(), downtime });
 
 const pendingSnapshots = record<PendingSnapshots>({
   stage: z.literal("stopping").exactOptional(),
@@ -104,6 +107,7 @@ const backupRun = variants<BackupRun>("state", [
     waited: waiting.exactOptional(),
     freeze: freeze.exactOptional(),
     halt: halt.exactOptional(),
+    rested: rested.exactOptional(),
     pending: pendingSnapshots.exactOptional(),
   }),
   record<BackupIn<"copying">>({

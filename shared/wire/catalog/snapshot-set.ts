@@ -38,7 +38,7 @@ const diskSnapshot = record<DiskSnapshot>({
   reference: textMap,
 });
 
-const downtime = record<Downtime>({
+export const downtime = record<Downtime>({
   stopAskedAt: timestamp,
   startAskedAt: timestamp.exactOptional(),
   runningAt: timestamp.exactOptional(),
