@@ -63,13 +63,17 @@ export async function putBackRun(
   return { kind: "waiting", condition: after.waiting.condition };
 }
 
-/** The attempt is over and its row does not name its snapshots: they go. What stays after a failure here, the next attempt removes. */
+/**
+ * The attempt is over and its row does not name its snapshots: they go. What stays after a failure here, the next attempt removes. Of two
+ * that look at one attempt, the slower one finds the row further on, with these snapshots: then they stay.
+ */
 export async function dropAttempt(
   context: Context,
   run: BackupIn<"snapshotting">,
   signal: AbortSignal,
 ): Promise<StepOutcome> {
   try {
+    if (await isInUse(context, run, signal)) return { kind: "late", reason: "another delivery goes on with it" };
     const vm = (await context.catalog.vms.get(run.vm, signal))?.value;
     if (vm === undefined) throw new FarsideError("not-found", `The VM ${quote(run.vm)} is not protected any more.`);
     await removeChosenSnapshots(context, vm, ({ attemptId }) => attemptId === run.attemptId, signal);
@@ -77,4 +81,10 @@ export async function dropAttempt(
     context.log.log("warning", "snapshots-left", { runId: run.runId, attempt: run.attempt, error: String(error) });
   }
   return { kind: "late", reason: "another attempt or the run's end came in between" };
+}
+
+async function isInUse(context: Context, run: BackupIn<"snapshotting">, signal: AbortSignal): Promise<boolean> {
+  const now = (await context.catalog.runs.get(run.runId, signal))?.value;
+  if (now?.kind !== "backup") return false;
+  return isSnapshotting(now, run.attemptId) || ("set" in now && now.set?.attemptId === run.attemptId);
 }
