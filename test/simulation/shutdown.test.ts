@@ -1,15 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { MemoryPower } from "../../shared/adapters/memory/memory-power.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
-import { parseVmName } from "../../shared/core/ids.ts";
+import { parsePolicyName, parseVmName } from "../../shared/core/ids.ts";
 import type { Policy } from "../../shared/core/policy.ts";
 import type { BackupRun } from "../../shared/core/run.ts";
 import { cancelRun } from "../../shared/operations/cancel-run.ts";
+import { failPoisoned } from "../../shared/operations/fail-poisoned.ts";
+import { fleetStatus } from "../../shared/operations/manage/fleet-status.ts";
+import { unprotectVm } from "../../shared/operations/manage/unprotect-vm.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { readManifest } from "../../shared/operations/vault/list-restore-points.ts";
 import { crashSweep, type Scenario, strikes } from "../support/simulation/crash-sweep.ts";
 import { breaches } from "../support/simulation/invariants.ts";
 import { Process } from "../support/simulation/process.ts";
+import { Stall } from "../support/simulation/stall.ts";
 import { minuteMs, World } from "../support/simulation/world.ts";
 
 const mib = 1024 * 1024;
@@ -50,7 +54,7 @@ async function noteOf(world: World, run: BackupRun): Promise<string> {
 
 /** Delivers what is due, and lets time pass, until this holds. No reconciler helps. */
 async function until(world: World, holds: (run: BackupRun) => boolean): Promise<void> {
-  for (let round = 0; round < 1000; round++) {
+  for (let round = 0; round < 10_000; round++) {
     if (holds(await onlyRun(world))) return;
     const [next] = world.visible();
     if (next === undefined) world.clock.advance(1000);
@@ -129,6 +133,234 @@ describe("A VM whose policy says shutdown", () => {
     const world = await machine({ consistency });
     expect(await world.backUp("web")).toMatchObject({ state: "failed", error: { code: "consistency-not-met" } });
     expect(world.power.asked).toEqual([]);
+  });
+});
+
+const noCapacity = () => new FarsideError("unavailable", "AllocationFailed: no capacity.");
+
+describe("A VM that does not start again", () => {
+  async function failing(starts: number) {
+    const world = await machine({ retryWindowSeconds: 0 });
+    world.power.failingStarts.push(...Array.from({ length: starts }, noCapacity));
+    await asked(world);
+    await until(world, (run) => run.state === "succeeded");
+    return world;
+  }
+
+  test("is tried with growing delays until it works, loudly, and holds its run and the VM until then", async () => {
+    const world = await failing(8);
+    const run = await onlyRun(world);
+    for (let minute = 0; minute < 10; minute++) {
+      world.clock.advance(minuteMs);
+      await world.reconcile({ sweep: "all" });
+    }
+    expect(await onlyRun(world)).toMatchObject({ state: "succeeded", cleanUp: "pending" });
+    const status = await fleetStatus(world.context(), {}, world.signal);
+    expect(status.vms[0]?.down).toMatchObject({ runId: run.runId });
+    expect(status.vms[0]?.down?.failedStarts).toBeGreaterThan(1);
+    await expect(asked(world)).rejects.toMatchObject({ code: "run-active", details: { runId: run.runId } });
+    await expect(unprotectVm(world.context(), { name: web }, world.signal)).rejects.toMatchObject({
+      code: "run-active",
+    });
+    await world.settle();
+    expect(await phase(world)).toBe("running");
+    const failures = (await world.eventNames(run.runId)).filter((name) => name === "vm-start-failed");
+    expect(failures).toHaveLength(8);
+    expect(world.log.filter(({ event, level }) => event === "vm-start-failed" && level === "error")).toHaveLength(8);
+    expect(world.power.asked.filter((what) => what === "start")).toHaveLength(9);
+    expect((await world.backUp("web")).state).toBe("succeeded");
+    expect(await breaches(world)).toEqual([]);
+  });
+
+  test("is left down where a person gives it up, and is backed up as it lies", async () => {
+    const world = await failing(1000);
+    const { runId } = await onlyRun(world);
+    // A cancel that comes before anything was tried in vain gives nothing up.
+    await cancelRun(world.context(), { runId }, world.signal);
+    expect((await onlyRun(world)).halt).toBeDefined();
+    for (let minute = 0; minute < 5; minute++) {
+      world.clock.advance(minuteMs);
+      await world.reconcile();
+    }
+    await cancelRun(world.context(), { runId }, world.signal);
+    expect((await onlyRun(world)).halt).toBeUndefined();
+    expect(await world.eventNames(runId)).toContain("vm-left-stopped");
+    await world.settle();
+    const tries = world.power.asked.length;
+    expect(await world.backUp("web")).toMatchObject({ state: "succeeded" });
+    expect(world.power.asked).toHaveLength(tries);
+    expect(await breaches(world)).toEqual(["I7: the VM web is stopped"]);
+  });
+
+  test("because it was deleted meanwhile ends the watch, loudly", async () => {
+    const world = await failing(0);
+    world.power.state = () => Promise.reject(new FarsideError("not-found", "There is no such VM."));
+    world.power.look = () => Promise.reject(new FarsideError("not-found", "There is no such operation."));
+    world.clock.advance(10 * minuteMs);
+    await world.reconcile();
+    world.clock.advance(10 * minuteMs);
+    await world.reconcile();
+    expect(await onlyRun(world)).toMatchObject({ cleanUp: "done" });
+    expect(world.log.some(({ event, level }) => event === "vm-left-stopped" && level === "error")).toBe(true);
+  });
+});
+
+describe("A VM that is stopped for its backup runs again", () => {
+  const runsAgain = async (world: World, state: string | RegExp): Promise<void> => {
+    await world.settle();
+    expect((await onlyRun(world)).state).toMatch(state);
+    expect(await phase(world)).toBe("running");
+    expect(await breaches(world)).toEqual([]);
+  };
+
+  test("where stopping does not end: after 20 minutes it is given up", async () => {
+    const world = await machine({ retryWindowSeconds: 0 });
+    world.power.stopTakesMs = Infinity;
+    const before = world.clock.now();
+    await asked(world);
+    await until(world, (run) => run.state === "failed");
+    expect(world.clock.now() - before).toBeLessThan(21 * minuteMs);
+    expect(await phase(world)).toBe("starting");
+    await runsAgain(world, "failed");
+  });
+
+  test("where stopping fails at its end", async () => {
+    const world = await machine();
+    world.power.failingStops.push(noCapacity());
+    await asked(world);
+    await runsAgain(world, "succeeded");
+  });
+
+  test("while the run waits for as long as the service has asked", async () => {
+    const world = await machine();
+    let left = 1;
+    world.source.beforeSnapshot = () => {
+      if (left-- > 0) throw new FarsideError("throttled", "Too many.", { retryAfterMs: 1_200_000 });
+    };
+    await asked(world);
+    await until(world, (run) => run.state === "queued" && run.attempt > 0);
+    expect(await phase(world)).toBe("starting");
+    for (let minute = 0; minute < 10; minute++) {
+      world.clock.advance(minuteMs);
+      await world.reconcile();
+    }
+    expect(await phase(world)).toBe("running");
+    expect((await onlyRun(world)).halt).toBeUndefined();
+    await runsAgain(world, "succeeded");
+  });
+
+  test("where its policy or its protection goes while it stops", async () => {
+    for (const gone of ["policies", "vms"] as const) {
+      const world = await machine();
+      const source = await sourceOf(world);
+      await asked(world);
+      await until(world, (run) => run.state === "snapshotting" && run.pending !== undefined);
+      if (gone === "vms") await world.catalog.vms.remove(web, undefined, world.signal);
+      else await world.catalog.policies.remove(parsePolicyName("standard"), undefined, world.signal);
+      await world.settle();
+      expect(await onlyRun(world)).toMatchObject({ state: "failed", error: { code: "not-found" } });
+      expect(world.power.phaseOf(source)).toBe("running");
+    }
+  });
+
+  test("where its policy does not want it stopped any more, and its point tells that it was", async () => {
+    const world = await machine();
+    await asked(world);
+    await until(world, (run) => run.state === "snapshotting" && run.pending !== undefined);
+    const stored = await world.catalog.policies.get(parsePolicyName("standard"), world.signal);
+    if (stored === undefined) throw new Error("The policy is gone.");
+    await world.catalog.policies.replace(stored, { ...stored.value, shutdown: false }, world.signal);
+    await runsAgain(world, "succeeded");
+    expect(await noteOf(world, await onlyRun(world))).toContain("shut down for its snapshots");
+  });
+
+  test("where its message is poisoned", async () => {
+    const world = await machine();
+    await asked(world);
+    await until(world, (run) => run.state === "snapshotting" && run.pending !== undefined);
+    const [message] = world.queue.pending();
+    if (message === undefined) throw new Error("There is no message.");
+    await failPoisoned(world.context(), message, world.signal);
+    world.queue.remove(message.messageId);
+    await runsAgain(world, "succeeded");
+  });
+
+  test("where somebody starts it before its snapshots: they are made at another try", async () => {
+    const world = await machine();
+    world.power.stopTakesMs = 5000;
+    await asked(world);
+    await until(world, (run) => run.state === "snapshotting" && run.pending !== undefined);
+    world.clock.advance(6000);
+    world.power.put(await sourceOf(world), "running");
+    await runsAgain(world, "succeeded");
+    expect((await onlyRun(world)).attempt).toBeGreaterThan(1);
+  });
+
+  test("where somebody starts it between its snapshots: the point is crash-consistent, and says why", async () => {
+    const world = await machine();
+    const source = await sourceOf(world);
+    world.source.beforeSnapshot = (disk) => {
+      if (disk === "data") world.power.put(source, "running");
+    };
+    await asked(world);
+    await runsAgain(world, "succeeded");
+    expect(await onlyRun(world)).toMatchObject({
+      set: { consistency: { achieved: "crash", note: expect.stringContaining("started while") } },
+    });
+  });
+
+  test("where a process that was given up wakes and asks for the stop after all", async () => {
+    const world = await machine({ retryWindowSeconds: 0 });
+    await asked(world);
+    const stall = new Stall("before", "source.power.stop");
+    const [message] = world.visible();
+    if (message === undefined) throw new Error("There is no message.");
+    const zombie = world.deliver(message, new Process({ kind: "lives" }, stall));
+    await stall.asleep;
+    for (let minute = 0; minute < 4; minute++) {
+      world.clock.advance(minuteMs);
+      await world.reconcile();
+    }
+    expect(await onlyRun(world)).toMatchObject({ state: "failed" });
+    expect(await phase(world)).toBe("running");
+    stall.wake();
+    await zombie;
+    expect(await phase(world)).toBe("stopping");
+    await runsAgain(world, "failed");
+  });
+
+  test("where two look at it at once, in every phase", async () => {
+    for (let delivery = 1; delivery < 5; delivery++) {
+      const world = await begun(delivery);
+      const [message] = world.visible();
+      if (message === undefined) throw new Error("There is no message.");
+      // The first stands still after it has claimed, until its lease is over and a second one has done its work.
+      const stall = new Stall("after", "catalog.runs.replace");
+      const first = world.deliver(message, new Process({ kind: "lives" }, stall));
+      await stall.asleep;
+      world.clock.advance(3 * minuteMs);
+      await world.perform(message.task);
+      stall.wake();
+      await first;
+      await runsAgain(world, "succeeded");
+      expect((world.source.power as MemoryPower).asked).toEqual(["stop", "start"]);
+    }
+  });
+});
+
+describe("The sweeps can fail:", () => {
+  test("where a VM is stopped before anybody has written it down", async () => {
+    const report = await crashSweep({
+      prepare: () => begun(0),
+      act: async (world, process) => {
+        const { power } = world.context(process).source("page-blob");
+        await power?.stop(await sourceOf(world), world.signal);
+        world.clock.advance(2 * minuteMs);
+        await power?.start(await sourceOf(world), world.signal);
+      },
+      expect: () => Promise.resolve(),
+    });
+    expect(report.breaches.join()).toContain("I7: the VM web is stopp");
   });
 });
 

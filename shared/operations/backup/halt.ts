@@ -14,7 +14,7 @@ import { withHalt, withRest } from "../../core/run-transitions.ts";
 import type { Halt } from "../../core/run.ts";
 import { addMs, timestamp } from "../../core/timestamp.ts";
 import type { VmSource } from "../../core/vm.ts";
-import type { DiskSource, SnapshotOutcome, VmInspection } from "../../ports/disk-source.ts";
+import type { SnapshotOutcome, VmInspection } from "../../ports/disk-source.ts";
 import type { Context } from "../context.ts";
 import { changeRun } from "../run/change-run.ts";
 import { recordEvent } from "../run/record-event.ts";
@@ -169,14 +169,4 @@ function sourceOf({ runId, halt, rested }: BackupIn<"snapshotting">): VmSource {
 
 export function isHalted({ halt, rested }: BackupIn<"snapshotting">): boolean {
   return halt !== undefined || rested !== undefined;
-}
-
-/** Throws `not-supported`, before anything is done. */
-export function refuseShutdown(vmName: string, policyName: string, source: Pick<DiskSource, "power">): void {
-  if (source.power !== undefined) return;
-  throw new FarsideError(
-    "not-supported",
-    `The policy "${policyName}" stops VMs for their backup, and the VM "${vmName}" is protected by its page blobs, behind which nothing can be stopped: give it a policy without shutdown, or protect it by --resource-id.`,
-    { details: { vm: vmName, policy: policyName } },
-  );
 }

@@ -23,8 +23,9 @@ import { writeDocument } from "../vault/write-index.ts";
 import { attemptOf, awaitPlatform, unfrozen, type Waits } from "./await-platform.ts";
 import { freezePlan } from "./freeze-plan.ts";
 import { whileFrozen, type FreezePlan } from "./freeze.ts";
-import { refuseShutdown, stopForSnapshots } from "./halt.ts";
+import { stopForSnapshots } from "./halt.ts";
 import { readSettings } from "./read-settings.ts";
+import { refuseShutdown } from "./refuse-shutdown.ts";
 import { checkLeast, foundBefore, recordSet, type TakenSnapshots } from "./record-set.ts";
 
 export type Taken =
@@ -48,7 +49,7 @@ export async function takeSnapshots(
     return { kind: "obstacle", obstacle: { kind: "condition", condition: "another-run-active" } };
   // Of an attempt before: it must be known to run, or this one would take it for a VM that nobody wants running.
   if (run.halt !== undefined) return { kind: "obstacle", obstacle: { kind: "condition", condition: "start-awaited" } };
-  if (policy.shutdown === true) refuseShutdown(vm.name, policy.name, source);
+  refuseShutdown(context, vm, policy);
   const inspection = await source.inspect(vm, signal);
   const [condition] = inspection.conditions;
   if (condition !== undefined) return { kind: "obstacle", obstacle: { kind: "condition", condition } };

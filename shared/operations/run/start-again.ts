@@ -168,7 +168,7 @@ async function tell(
   const { failed, halt } = seen;
   if (failed !== undefined) {
     const inS = Math.round(msBetween(now, halt.lookAt) / 1000);
-    const message = `The VM was stopped at ${before.requestedAt} and could not be started again: ${failed.message} Tried again in ${inS} s, until it works. To give it up, cancel the run once it has ended.`;
+    const message = `The VM was stopped at ${before.requestedAt} and could not be started again: ${failed.message} Tried again in ${inS} s, until it works. To give it up: "farside run cancel ${runId}", once the run has ended.`;
     const fields = { code: failed.code, failedStarts: halt.failedStarts, downMs };
     return recordEvent(context, { runId, name: runEvents.startFailed, message, level: "error", fields }, signal);
   }

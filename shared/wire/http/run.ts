@@ -81,6 +81,10 @@ export const runViewSchema = z.object({
     .array(z.object({ disk: diskNameSchema, snapshot: z.string(), wayBack: z.string() }))
     .optional()
     .describe("Revert: what each disk held before, kept until you remove it, and the command that puts it back."),
+  down: z
+    .object({ since: instantSchema, failedStarts: countSchema })
+    .optional()
+    .describe("The VM was stopped for its snapshots, and is not known to run again yet; also after the run's end."),
   progress: z.object({ windows: countSchema, windowsDone: countSchema }).optional(),
   createdAt: instantSchema,
   startedAt: instantSchema.optional(),
@@ -142,6 +146,7 @@ function backupView(run: BackupRun): RunView {
       usnRollbackRisk: set?.safety.usnRollbackRisk,
       snapshotAt: set?.snapshotAt,
       restorePointId: run.state === "succeeded" ? run.restorePointId : undefined,
+      down: run.halt === undefined ? undefined : { since: run.halt.requestedAt, failedStarts: run.halt.failedStarts },
       notBefore: run.state === "queued" ? run.notBefore : undefined,
       waiting: run.state === "queued" && run.waiting !== undefined ? { ...run.waiting } : undefined,
     } as RunView),
