@@ -53,6 +53,10 @@ export function showRunView(verb: Verb, raw: unknown, run: RunView): void {
     ["state", run.state],
     ["why", run.error === undefined ? undefined : `${run.error.message} (${run.error.code})`],
     ["waiting", run.waiting === undefined ? undefined : `${run.waiting.condition}, tried ${run.waiting.tries} times`],
+    [
+      "VM down since",
+      run.down === undefined ? undefined : `${formatTime(run.down.since)}, ${run.down.failedStarts} starts failed`,
+    ],
     ["trigger", run.trigger],
     ["policy", run.policy],
     ["slot", run.slot === undefined ? undefined : formatTime(run.slot)],

@@ -24,6 +24,7 @@ export interface PolicyFlags {
   readonly rpo?: number;
   readonly retryWindow?: number;
   readonly freezeTtl?: number;
+  readonly shutdown?: boolean;
   readonly pauseReplication?: boolean;
   readonly usnRollback?: string;
 }
@@ -87,6 +88,7 @@ async function changedBody(api: Api, name: string, flags: PolicyFlags): Promise<
     ...(flags.rpo === undefined ? {} : { rpoSeconds: flags.rpo }),
     ...(flags.retryWindow === undefined ? {} : { retryWindowSeconds: flags.retryWindow }),
     ...(flags.freezeTtl === undefined ? {} : { freezeTtlSeconds: flags.freezeTtl }),
+    ...(flags.shutdown === undefined ? {} : { shutdown: flags.shutdown }),
     ...(flags.pauseReplication === undefined ? {} : { pauseReplication: flags.pauseReplication }),
     ...(flags.usnRollback === undefined ? {} : { usnRollback: flags.usnRollback }),
     ...(schedule === undefined ? {} : { schedule }),
@@ -150,6 +152,7 @@ export async function showPolicy(verb: Verb, nameText: string): Promise<void> {
     ["RPO", formatSeconds(value.rpoSeconds)],
     ["retry window", formatSeconds(value.retryWindowSeconds)],
     ["freeze limit", formatSeconds(value.freezeTtlSeconds)],
+    ["running VMs", value.shutdown ? "stopped for their snapshots" : "backed up while they run"],
     ["replication", value.pauseReplication ? "paused for the backup" : "left alone"],
     ["USN rollback", value.usnRollback],
     ["changed", formatTime(value.updatedAt)],

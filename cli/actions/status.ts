@@ -30,7 +30,10 @@ export async function status(verb: Verb): Promise<void> {
   verb.output.line(`${vms} protected, ${late} late, ${none} without a restore point, ${running} running.`);
 }
 
-function nowText({ activeRun, lastRun }: VmStatusView): string {
+function nowText({ activeRun, lastRun, down }: VmStatusView): string {
+  if (down !== undefined && down.failedStarts > 0) {
+    return `DOWN since ${formatTime(down.since)}: it did not start ${down.failedStarts} times (${down.runId})`;
+  }
   if (activeRun !== undefined) return `${activeRun.state} (${activeRun.runId})`;
   if (lastRun?.state === "failed") return `last run failed: ${lastRun.error?.code ?? "?"} (${lastRun.runId})`;
   return "-";

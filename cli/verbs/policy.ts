@@ -34,6 +34,8 @@ export function addPolicyVerbs(program: Command, cli: Cli): void {
     .option("--rpo <duration>", 'the oldest the newest restore point may become, e.g. "26h"', durationSeconds)
     .option("--retry-window <duration>", "how long a run may wait for its VM to be safe to back up", durationSeconds)
     .option("--freeze-ttl <duration>", "the guest thaws by itself after this long", durationSeconds)
+    .option("--shutdown", "stop a running VM of Azure for its snapshots, and start it again (downtime of minutes)")
+    .option("--no-shutdown", "back it up while it runs")
     .option("--pause-replication", "ask that replication of the VM be paused for the backup")
     .option("--no-pause-replication", "leave replication alone")
     .addOption(

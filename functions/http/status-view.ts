@@ -30,6 +30,7 @@ function vmStatusView(status: VmStatus): VmStatusView {
     ...(status.ageSeconds === undefined ? {} : { ageSeconds: status.ageSeconds }),
     ...(policy === undefined ? {} : { rpoSeconds: policy.rpoSeconds }),
     ...(status.nextBackupAt === undefined ? {} : { nextBackupAt: status.nextBackupAt }),
+    ...(status.down === undefined ? {} : { down: { ...status.down } }),
     ...(status.activeRun === undefined ? {} : { activeRun: runSummary(status.activeRun) }),
     ...(status.lastRun === undefined ? {} : { lastRun: lastRunSummary(status.lastRun) }),
   };

@@ -16,6 +16,8 @@ export type FreezeFacts =
       readonly kind: "none";
       readonly reason: "not-wanted" | "no-guest" | "stopped" | "stopped-then-started" | "given-up" | "half-reverted";
     }
+  /** It was stopped for its snapshots. `atRest`: it lay still until the last one. */
+  | { readonly kind: "halted"; readonly atRest: boolean }
   | {
       readonly kind: "frozen";
       readonly level: Exclude<ConsistencyLevel, "crash">;
@@ -37,6 +39,8 @@ export function achievedConsistency(facts: FreezeFacts): Achieved {
   switch (facts.kind) {
     case "none":
       return withoutFreeze(facts.reason);
+    case "halted":
+      return facts.atRest ? { level: "filesystem", note: haltedNote } : withoutFreeze("stopped-then-started");
     case "platform":
       return { level: facts.level, ...(facts.note === undefined ? {} : { note: facts.note }) };
     case "frozen": {
@@ -47,6 +51,10 @@ export function achievedConsistency(facts: FreezeFacts): Achieved {
       return facts satisfies never;
   }
 }
+
+/** The guest is told to shut down as if somebody had asked at its console; Azure's own article on it says that the platform does not wait for ever. */
+const haltedNote =
+  "The VM was shut down for its snapshots: its disks were at rest. The platform asks the guest to shut down and ends it by force where that takes too long; which of the two it was, it does not say.";
 
 function withoutFreeze(reason: Extract<FreezeFacts, { kind: "none" }>["reason"]): Achieved {
   switch (reason) {

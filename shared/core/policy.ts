@@ -34,6 +34,8 @@ export interface Policy {
   readonly retryWindowSeconds: number;
   /** The guest thaws by itself after this long, whatever happens to us. */
   readonly freezeTtlSeconds: number;
+  /** Stop a VM that runs for its snapshots, and start it again; absent: no. Only of sources that can. */
+  readonly shutdown?: boolean;
   /** Ask that replication of the VM be paused for the backup. */
   readonly pauseReplication: boolean;
   /** A domain controller that would suffer USN rollback: back up with a mark, or fail. */

@@ -15,6 +15,8 @@ export const transientConditions = [
   "replica-log-apply-failed",
   "replica-log-apply-interrupted",
   "replica-health-critical",
+  /** Ours: an attempt before stopped it, and it is not known to run again. */
+  "start-awaited",
   /** Not the platform's but ours: another run owns the VM. */
   "another-run-active",
 ] as const;
@@ -35,6 +37,7 @@ export const conditionTexts: Readonly<Record<TransientCondition, string>> = {
   "replica-log-apply-failed": "the last replica log could not be applied",
   "replica-log-apply-interrupted": "applying the last replica log was interrupted",
   "replica-health-critical": "its replication health is critical",
+  "start-awaited": "it was stopped for its snapshots, and is not known to run again yet",
   "another-run-active": "another run is active for it",
 };
 

@@ -23,6 +23,8 @@ export type ReconcileAction =
 
 /** How long after its time a queued run's message counts as lost. */
 const queueGraceMs = 5 * 60_000;
+/** A machine that somebody needs stands still meanwhile. */
+const haltedGraceMs = 60_000;
 const longestWaitMs = 8 * 24 * 3_600_000;
 
 export function reconcileAction(run: Run, now: number, stepBudgetMs: number): ReconcileAction {
@@ -35,7 +37,9 @@ export function reconcileAction(run: Run, now: number, stepBudgetMs: number): Re
       if (leaseHolds(run.leaseUntil, now, stepBudgetMs)) return { kind: "leave" };
       if (run.pending === undefined) return { kind: "recover-attempt" };
       if (run.cancelRequestedAt !== undefined) return { kind: "cancel" };
-      return isPast(run.pending.lookAt, now) ? { kind: "resend-start" } : { kind: "leave" };
+      return isPast(run.pending.lookAt, now, run.halt === undefined ? queueGraceMs : haltedGraceMs)
+        ? { kind: "resend-start" }
+        : { kind: "leave" };
     case "copying":
       return run.cancelRequestedAt === undefined ? { kind: "look-at-work" } : { kind: "cancel" };
     case "preparing":
@@ -53,9 +57,9 @@ function isOverdue(run: Extract<ActiveRun, { state: "queued" }>, now: number): b
 }
 
 /** Long enough for the message of that instant to count as lost. */
-function isPast(due: Timestamp, now: number): boolean {
+function isPast(due: Timestamp, now: number, graceMs = queueGraceMs): boolean {
   const lateMs = msBetween(due, timestamp(now));
-  return lateMs > queueGraceMs || lateMs < -longestWaitMs;
+  return lateMs > graceMs || lateMs < -longestWaitMs;
 }
 
 /** How long nothing may have been written before a run counts as standing still. */

@@ -9,6 +9,7 @@ import type {
   BackupRun,
   DiskProgress,
   Freeze,
+  Halt,
   PendingSnapshots,
   RestoreDisk,
   RestoreRun,
@@ -32,9 +33,22 @@ export function isActive(run: Run): run is ActiveRun {
   return run.state !== "succeeded" && run.state !== "failed" && run.state !== "cancelled";
 }
 
-/** A guest that nobody has thawed yet goes with the run through every state, to its clean-up. */
-function freezeOf(run: BackupRun): { readonly freeze?: Freeze } {
-  return run.freeze === undefined ? {} : { freeze: run.freeze };
+/** Whether the VM is this run's: also after its end, as long as a VM that it has stopped is not known to run again. */
+export function holdsVm(run: Run): boolean {
+  return isActive(run) || haltOf(run) !== undefined;
+}
+
+export function haltOf(run: Run): Halt | undefined {
+  return run.kind === "backup" ? run.halt : undefined;
+}
+
+/** A VM that was stopped, and a guest that nobody has thawed yet, go with the run through every state, to its clean-up. */
+function undone(run: BackupRun): { readonly freeze?: Freeze; readonly halt?: Halt } {
+  return { ...(run.freeze === undefined ? {} : { freeze: run.freeze }), ...stopped(run) };
+}
+
+function stopped({ halt }: BackupRun): { readonly halt?: Halt } {
+  return halt === undefined ? {} : { halt };
 }
 
 /** What every state of a backup run carries. */
@@ -84,12 +98,17 @@ export function claimAttempt(run: BackupIn<"queued">, now: number, leaseMs: numb
     leaseUntil: timestamp(now + leaseMs),
     attemptId: attemptId(run.runId, attempt),
     ...(run.waiting === undefined ? {} : { waited: run.waiting }),
-    ...freezeOf(run),
+    ...undone(run),
   };
 }
 
 export function withFreeze(run: BackupIn<"snapshotting">, freeze: Freeze): BackupIn<"snapshotting"> {
   return { ...run, freeze };
+}
+
+/** Over an older one of the same VM only where that one is known to run: docs/azure.md, "Shutdown mode". */
+export function withHalt(run: BackupIn<"snapshotting">, halt: Halt, leaseUntil: Timestamp): BackupIn<"snapshotting"> {
+  return { ...run, halt, leaseUntil };
 }
 
 /** The platform goes on by itself: nobody owns the attempt until it is time to look. */
@@ -106,7 +125,7 @@ export function claimPending(run: BackupIn<"snapshotting">, now: number, leaseMs
 }
 
 export function putBack(run: BackupIn<"snapshotting">, waiting: Waiting, notBefore: Timestamp): BackupIn<"queued"> {
-  return { ...facts(run), state: "queued", notBefore, waiting, ...freezeOf(run) };
+  return { ...facts(run), state: "queued", notBefore, waiting, ...undone(run) };
 }
 
 /** `freeze`: only where the guest could not be thawed. */
@@ -115,7 +134,15 @@ export function beginCopying(
   set: SnapshotSet,
   freeze: Freeze | undefined,
 ): BackupIn<"copying"> {
-  return { ...facts(run), state: "copying", set, disks: [], ...(freeze === undefined ? {} : { freeze }) };
+  const downtime = run.rested === undefined ? {} : { downtime: run.rested.downtime };
+  return {
+    ...facts(run),
+    state: "copying",
+    set: { ...set, ...downtime },
+    disks: [],
+    ...(freeze === undefined ? {} : { freeze }),
+    ...stopped(run),
+  };
 }
 
 export function withProgress(
@@ -126,13 +153,45 @@ export function withProgress(
   return { ...run, progress, disks };
 }
 
+/** The disks' instant is fixed, and the stop has come to its end: from here on the VM is started. */
+export function withRest(run: BackupIn<"snapshotting">, atRest: boolean): BackupIn<"snapshotting"> {
+  if (run.halt === undefined || run.rested !== undefined) return run;
+  const { doubtUntil: _, ...halt } = run.halt;
+  const { source, requestedAt: stopAskedAt } = halt;
+  return { ...run, halt: { ...halt, released: true }, rested: { source, atRest, downtime: { stopAskedAt } } };
+}
+
+export function withHaltNow(run: BackupRun, halt: Halt): BackupRun {
+  return { ...withDowntime(run, halt, undefined), halt };
+}
+
+/** The VM was seen running, or nobody starts it any more: then without `runningAt`. */
+export function withoutHalt(run: BackupRun, runningAt: Timestamp | undefined): BackupRun {
+  if (run.halt === undefined) return run;
+  const { halt: _, ...rest } = withDowntime(run, run.halt, runningAt);
+  return rest;
+}
+
+/** What its snapshots tell of the time that the VM was down, if it has some. */
+function withDowntime(run: BackupRun, { startAskedAt }: Halt, runningAt: Timestamp | undefined): BackupRun {
+  const told = {
+    ...(startAskedAt === undefined ? {} : { startAskedAt }),
+    ...(runningAt === undefined ? {} : { runningAt }),
+  };
+  if (run.state === "snapshotting" && run.rested !== undefined) {
+    return { ...run, rested: { ...run.rested, downtime: { ...run.rested.downtime, ...told } } };
+  }
+  if (!("set" in run) || run.set?.downtime === undefined) return run;
+  return { ...run, set: { ...run.set, downtime: { ...run.set.downtime, ...told } } };
+}
+
 export function withoutFreeze(run: BackupRun): BackupRun {
   const { freeze: _, ...rest } = run;
   return rest;
 }
 
 export function beginCommitting(run: BackupIn<"copying">, disks: readonly DiskProgress[]): BackupIn<"committing"> {
-  return { ...facts(run), state: "committing", set: run.set, disks, ...freezeOf(run) };
+  return { ...facts(run), state: "committing", set: run.set, disks, ...undone(run) };
 }
 
 export function succeedBackup(run: BackupIn<"committing">, now: number): BackupIn<"succeeded"> {
@@ -143,7 +202,7 @@ export function succeedBackup(run: BackupIn<"committing">, now: number): BackupI
     set: run.set,
     restorePointId: run.set.pointId,
     disks: run.disks,
-    ...freezeOf(run),
+    ...undone(run),
     cleanUp: "pending",
   };
 }
@@ -196,10 +255,10 @@ export function endRun(run: ActiveRun, state: "failed" | "cancelled", error: Err
   switch (run.state) {
     case "queued":
     case "snapshotting":
-      return { ...facts(run), ...end, disks: [], ...freezeOf(run) };
+      return { ...facts(run), ...end, disks: [], ...undone(run) };
     case "copying":
     case "committing":
-      return { ...facts(run), ...end, set: run.set, disks: run.disks, ...freezeOf(run) };
+      return { ...facts(run), ...end, set: run.set, disks: run.disks, ...undone(run) };
     default:
       return run satisfies never;
   }

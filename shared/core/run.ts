@@ -81,6 +81,16 @@ export interface SnapshotSet {
   readonly safety: ManifestSafety;
   readonly snapshots: readonly DiskSnapshot[];
   readonly parentPointId?: PointId;
+  readonly downtime?: Downtime;
+}
+
+/** Of a VM that was stopped for its snapshots. */
+export interface Downtime {
+  readonly stopAskedAt: Timestamp;
+  /** Absent while no start was accepted. */
+  readonly startAskedAt?: Timestamp;
+  /** When it was seen running: it may have been up before. */
+  readonly runningAt?: Timestamp;
 }
 
 export interface WindowProgress {
@@ -105,8 +115,38 @@ export interface Freeze {
   readonly ttlSeconds: number;
 }
 
-/** Snapshots that the platform is still making, and what the attempt found before it asked for them. */
+/** Recorded before a running VM is asked to stop, and kept until it has been seen running again: whatever becomes of the run. */
+export interface Halt {
+  /** Where the VM is found, also when it is not protected any more. */
+  readonly source: VmSource;
+  /** The attempt that stopped it. */
+  readonly token: AttemptId;
+  readonly requestedAt: Timestamp;
+  /** Until then a request to stop, of whose answer nobody heard, may still arrive. Absent: the stop has come to its end. */
+  readonly doubtUntil?: Timestamp;
+  /** The disks' instant is fixed: it is started, whatever state the run is in. Before, only once the attempt has ended. */
+  readonly released?: true;
+  readonly startAskedAt?: Timestamp;
+  /** Of a start that is under way; the source alone reads it. */
+  readonly operation?: string;
+  /** Starts in a row that did not work out; decides the next delay. */
+  readonly failedStarts: number;
+  /** Not before this instant is there anything to do. */
+  readonly lookAt: Timestamp;
+}
+
+/** Of an attempt that has let its VM go, and waits for its snapshots or has them. */
+export interface Rested {
+  readonly source: VmSource;
+  /** Whether the VM lay still until the disks' instant was fixed. */
+  readonly atRest: boolean;
+  readonly downtime: Downtime;
+}
+
+/** What the platform is at work on, and what the attempt found before it asked for it. */
 export interface PendingSnapshots {
+  /** The VM is being stopped, and its snapshots are not asked for yet. */
+  readonly stage?: "stopping";
   /** What the source wrote down to find the operation again; it alone reads it. No SAS. */
   readonly operation: string;
   /** Not before this instant is there anything to see. */
@@ -137,6 +177,7 @@ export type BackupRun = BackupFacts &
         readonly waiting?: Waiting;
         /** Of an attempt before, whose guest may not have been thawed. */
         readonly freeze?: Freeze;
+        readonly halt?: Halt;
       }
     | {
         readonly state: "snapshotting";
@@ -146,6 +187,8 @@ export type BackupRun = BackupFacts &
         /** What it had waited for before this attempt, so that a death in the attempt does not forget the tries. */
         readonly waited?: Waiting;
         readonly freeze?: Freeze;
+        readonly halt?: Halt;
+        readonly rested?: Rested;
         /** Only while the platform is at work: no function waits with it. */
         readonly pending?: PendingSnapshots;
       }
@@ -154,6 +197,7 @@ export type BackupRun = BackupFacts &
         readonly set: SnapshotSet;
         /** Still here: the guest did not answer when it was to be thawed. */
         readonly freeze?: Freeze;
+        readonly halt?: Halt;
         readonly progress?: WindowProgress;
         readonly disks: readonly DiskProgress[];
       }
@@ -162,6 +206,7 @@ export type BackupRun = BackupFacts &
         readonly set: SnapshotSet;
         readonly disks: readonly DiskProgress[];
         readonly freeze?: Freeze;
+        readonly halt?: Halt;
       }
     | {
         readonly state: "succeeded";
@@ -170,6 +215,7 @@ export type BackupRun = BackupFacts &
         readonly restorePointId: PointId;
         readonly disks: readonly DiskProgress[];
         readonly freeze?: Freeze;
+        readonly halt?: Halt;
         /** The end is recorded before its traces are removed; the reconciler goes on where a death left some. */
         readonly cleanUp: "pending" | "done";
       }
@@ -180,6 +226,7 @@ export type BackupRun = BackupFacts &
         readonly set?: SnapshotSet;
         readonly disks: readonly DiskProgress[];
         readonly freeze?: Freeze;
+        readonly halt?: Halt;
         readonly cleanUp: "pending" | "done";
       }
   );

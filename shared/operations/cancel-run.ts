@@ -1,15 +1,18 @@
 /**
  * Cancels a run. One that waits or copies ends here and now; one whose owner is in the middle of something that must not be torn apart
  * (a frozen guest, a commit, targets being made) is asked, and ends at its next step. A commit that has begun may still succeed.
+ *
+ * A VM that the run has stopped is started all the same. Where that was tried in vain, cancelling the ended run once more gives it up.
  */
 import { FarsideError } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
 import type { ActiveRun } from "../core/run-transitions.ts";
-import { isActive, requestCancel } from "../core/run-transitions.ts";
+import { haltOf, isActive, requestCancel, withoutHalt } from "../core/run-transitions.ts";
 import type { Run } from "../core/run.ts";
 import type { Context } from "./context.ts";
 import { changeRun } from "./run/change-run.ts";
+import { tryCleanUp } from "./run/clean-up-run.ts";
 import { cancelledByRequest, endRun } from "./run/end-run.ts";
 import { recordEvent } from "./run/record-event.ts";
 
@@ -33,7 +36,7 @@ export async function cancelRun(
     signal,
   );
   if (asked.kind === "refused") {
-    if (asked.run !== undefined) return { kind: "ended", run: asked.run };
+    if (asked.run !== undefined) return { kind: "ended", run: await giveUpStart(context, asked.run, signal) };
     throw new FarsideError("not-found", `There is no run ${runId}.`, { details: { runId } });
   }
   const at = asked.stored.value.cancelRequestedAt;
@@ -43,6 +46,27 @@ export async function cancelRun(
   const run = (await context.catalog.runs.get(runId, signal))?.value ?? asked.stored.value;
   if (isActive(run)) return { kind: "requested", run };
   return { kind: run.state === "cancelled" ? "cancelled" : "ended", run };
+}
+
+/** Of a run that has ended: nobody starts its VM any more, where that was tried in vain. Its VM is left as it is. */
+async function giveUpStart(context: Context, run: Run, signal: AbortSignal): Promise<Run> {
+  const since = haltOf(run)?.requestedAt;
+  const changed = await changeRun(
+    context,
+    run.runId,
+    (now) =>
+      now.kind === "backup" && !isActive(now) && (now.halt?.failedStarts ?? 0) > 0
+        ? withoutHalt(now, undefined)
+        : undefined,
+    signal,
+  );
+  if (changed.kind === "refused") return changed.run ?? run;
+  const message = `Somebody gave up starting the VM that was stopped at ${since}: it is left as it is.`;
+  await recordEvent(context, { runId: run.runId, name: runEvents.leftStopped, message, level: "warning" }, signal);
+  // Its clean-up goes on: the VM is free for other runs.
+  const { value } = changed.stored;
+  if (!isActive(value)) await tryCleanUp(context, value, signal);
+  return (await context.catalog.runs.get(run.runId, signal))?.value ?? value;
 }
 
 function mayEndNow(run: ActiveRun): boolean {

@@ -7,6 +7,7 @@
  * 3. Work per tick is bounded: by time for runs, in random order so that none always comes last; by number for VMs.
  */
 import type { ProtectedVm } from "../core/vm.ts";
+import { haltOf } from "../core/run-transitions.ts";
 import type { Run } from "../core/run.ts";
 import { fraction } from "../ports/random.ts";
 import type { Context } from "./context.ts";
@@ -52,7 +53,9 @@ export async function reconcile(
 
   const runs: Run[] = [];
   for await (const { value } of listAll(context.catalog.runs, { active: true }, signal)) runs.push(value);
-  for (const run of shuffled(context, runs)) {
+  // A machine that stands still first.
+  const [halted, others] = [runs.filter(haltOf), runs.filter((run) => haltOf(run) === undefined)];
+  for (const run of [...shuffled(context, halted), ...shuffled(context, others)]) {
     counts.runsSeen++;
     await attempt(`run ${run.runId}`, () => reconcileRun(context, run, counts, signal));
   }

@@ -8,6 +8,7 @@
  *    that is not ready.
  */
 import { givesUpGuest } from "../core/attempt-failure.ts";
+import { haltLeaseMs } from "../core/downtime.ts";
 import type { RunId } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
 import type { BackupIn } from "../core/run-transitions.ts";
@@ -18,6 +19,7 @@ import type { BackupRun } from "../core/run.ts";
 import { longestDelayMs } from "../ports/task-queue.ts";
 import { continueSnapshots } from "./backup/await-platform.ts";
 import { isSnapshotting } from "./backup/freeze.ts";
+import { continueHalted, isHalted } from "./backup/halt.ts";
 import { planBackup } from "./backup/plan-backup.ts";
 import { recoverAttempt } from "./backup/recover-attempt.ts";
 import { dropAttempt, putBackRun } from "./backup/put-back.ts";
@@ -126,10 +128,11 @@ async function lookAgain(
   // Sent twice: the message that is due comes by itself, and where it is lost, the reconciler sends another.
   const aheadMs = epochMs(run.pending.lookAt) - now;
   if (aheadMs > 0 && aheadMs <= longestDelayMs) return late("the platform is still at work on the snapshots");
-  const claim = claimPending(run, now, leaseMs(stepBudgetMs));
+  const lasts = run.halt === undefined ? leaseMs(stepBudgetMs) : Math.min(haltLeaseMs, leaseMs(stepBudgetMs));
+  const claim = claimPending(run, now, lasts);
   const claimed = await context.catalog.runs.replace(stored, claim, signal);
   if (claimed === "conflict") return late("another delivery looks at it");
-  return attempt(context, claim, continueSnapshots, signal);
+  return attempt(context, claim, isHalted(run) ? continueHalted : continueSnapshots, signal);
 }
 
 async function lookLater(

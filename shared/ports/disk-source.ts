@@ -13,6 +13,7 @@ import type { AttemptId, DiskName, RunId } from "../core/ids.ts";
 import type { DiskSnapshot } from "../core/run.ts";
 import type { PowerState, ProtectedVm } from "../core/vm.ts";
 import type { TransientCondition } from "../core/preflight.ts";
+import type { MachinePower } from "./machine-power.ts";
 
 export interface SourceDisk {
   readonly name: DiskName;
@@ -30,6 +31,8 @@ export interface VmInspection {
   readonly disks: readonly SourceDisk[];
   /** What is captured of the VM's configuration: JSON of integers, strings, booleans, arrays and objects. No secrets. */
   readonly configuration: Readonly<Record<string, unknown>>;
+  /** What it would lose, or risk, by being stopped and started; sentences. */
+  readonly stopCosts?: readonly string[];
 }
 
 export interface ByteRange {
@@ -54,6 +57,8 @@ export interface SnapshotAttempt {
   readonly attemptId: AttemptId;
   /** What a source that `quiesces` is to try for. */
   readonly wanted: ConsistencyLevel;
+  /** The VM was stopped for it. Asked twice, `snapshot` then gives the snapshots of the first time. */
+  readonly isHalted?: true;
 }
 
 /** `operation`: what the source needs to find it again; kept in the run's row. */
@@ -64,9 +69,17 @@ export type SnapshotOutcome =
       /** What the platform says that it achieved; only of a source that `quiesces`. */
       readonly consistency?: Achieved;
     }
-  | { readonly kind: "waiting"; readonly operation: string; readonly retryAfterMs: number };
+  | {
+      readonly kind: "waiting";
+      readonly operation: string;
+      readonly retryAfterMs: number;
+      /** What the snapshots hold is fixed: what the disks do from now on is not in them. */
+      readonly isFixed?: boolean;
+    };
 
 export interface DiskSource {
+  /** Absent: it cannot stop and start a VM. */
+  readonly power?: MachinePower | undefined;
   /** Whether it brings a running VM's disks to rest by itself, so that no guest is asked to freeze. */
   readonly quiesces: boolean;
   /** Throws `not-found` for a disk that is gone, `bad-input` for one that is no disk. */

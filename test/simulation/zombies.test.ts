@@ -68,6 +68,26 @@ describe("An attempt whose owner stands still for longer than its lease", () => 
     expect(run).toMatchObject({ state: "succeeded", set: { attemptId: `${task.runId}-2` } });
     expect(await breaches(world)).toEqual([]);
   });
+
+  test("and had only looked at the platform leaves the snapshots alone that another delivery goes on with", async () => {
+    const world = await requested(false);
+    world.source.waits = 2;
+    await world.drain();
+    world.clock.advance(minuteMs);
+    const stall = new Stall("after", "source.continueSnapshot");
+    const task = nextTask(world);
+    const zombie = world.perform(task, stalled(stall));
+    await stall.asleep;
+    // Its lease is over: another delivery finds the snapshots taken, and copies.
+    world.clock.advance(15 * minuteMs);
+    await world.perform(task);
+    expect(await world.runs()).toMatchObject([{ state: "copying", attempt: 1 }]);
+    stall.wake();
+    expect(await zombie).toMatchObject({ kind: "late" });
+    await world.settle();
+    expect(await world.runs()).toMatchObject([{ state: "succeeded", attempt: 1 }]);
+    expect(await breaches(world)).toEqual([]);
+  });
 });
 
 describe("A commit", () => {

@@ -28,6 +28,7 @@ import { vmIdOf } from "../../shared/core/vm.ts";
 import type { Clock } from "../../shared/ports/clock.ts";
 import type { Context, StepLimits } from "../../shared/operations/context.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
+import { reconcile } from "../../shared/operations/reconcile.ts";
 import { runStep } from "../../shared/operations/run-step.ts";
 import { createTransfer } from "../../shared/operations/transfer.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
@@ -42,6 +43,8 @@ export interface RealPipelineOptions {
   readonly limits?: Partial<StepLimits>;
   /** Of a local ARM, where VMs of Azure are. */
   readonly armUrl?: string;
+  /** A tick of the reconciler in every minute that passes while a run is driven. */
+  readonly reconciles?: true;
   /** How long a guest may take to answer, where a test cannot wait as long as the service does. */
   readonly guestLimits?: GuestLimits;
 }
@@ -64,6 +67,8 @@ export interface RealPipeline {
   backup(vm: VmName): Promise<BackupRun>;
   /** Delivers messages until the run has ended. */
   drive(runId: RunId): Promise<Run>;
+  /** Lets minutes pass, with a tick of the reconciler in each. */
+  elapse(minutes: number): Promise<void>;
 }
 
 const limits: StepLimits = {
@@ -74,6 +79,7 @@ const limits: StepLimits = {
   sampleChunks: 4,
 };
 const visibilityMs = 600_000;
+const minuteMs = 60_000;
 const never = new AbortController().signal;
 
 export async function createRealPipeline(options: RealPipelineOptions): Promise<RealPipeline> {
@@ -122,6 +128,13 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     tool: { name: "farside", version: "test" },
   };
 
+  const elapse = async (minutes: number): Promise<void> => {
+    for (let minute = 0; minute < minutes; minute++) {
+      aheadMs += minuteMs;
+      await reconcile(context, {}, never);
+    }
+  };
+
   let atWork = 0;
   const drive = async (runId: RunId): Promise<Run> => {
     for (;;) {
@@ -131,6 +144,8 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
       if (task === undefined) {
         const next = atWork === 0 ? queue.pending()[0] : undefined;
         if (next === undefined) await sleep(5);
+        else if (options.reconciles === undefined) aheadMs += Math.max(0, next.visibleAtMs - clock.now());
+        else if (next.visibleAtMs - clock.now() > minuteMs) await elapse(1);
         else aheadMs += Math.max(0, next.visibleAtMs - clock.now());
         continue;
       }
@@ -152,6 +167,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     context,
     vault,
     drive,
+    elapse,
     async protect(vm) {
       const now = timestamp(clock.now());
       const policy = parsePolicyName(`for-${vm.name}`);

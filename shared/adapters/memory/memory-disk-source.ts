@@ -8,7 +8,7 @@ import type { AttemptId, DiskName, RunId } from "../../core/ids.ts";
 import type { TransientCondition } from "../../core/preflight.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import { timestamp } from "../../core/timestamp.ts";
-import type { PageBlobDisk, ProtectedVm } from "../../core/vm.ts";
+import type { PageBlobDisk, PageBlobSource, ProtectedVm } from "../../core/vm.ts";
 import { requireSource } from "../../core/vm.ts";
 import type {
   ByteRange,
@@ -20,6 +20,8 @@ import type {
   SourceDisk,
   VmInspection,
 } from "../../ports/disk-source.ts";
+import type { PowerPhase } from "../../ports/machine-power.ts";
+import type { MemoryPower } from "./memory-power.ts";
 import { cleared, emptyImage, pageBytes, readImage, resized, type SparseImage, written } from "./sparse-image.ts";
 
 interface Disk extends SparseImage {
@@ -31,6 +33,8 @@ interface Snapshot extends Disk {
   readonly name: DiskName;
   readonly runId: RunId;
   readonly attemptId: AttemptId;
+  /** What the machine was doing then; only where the source can stop it. */
+  readonly phase?: PowerPhase;
 }
 
 export type DiffBehaviour =
@@ -53,6 +57,10 @@ export class MemoryDiskSource implements DiskSource {
   /** Brings its disks to rest by itself, and achieves this much. */
   quiesces = false;
   achieves: Achieved = { level: "filesystem" };
+  /** Where it is set: the machines of this source can be stopped. */
+  power: MemoryPower | undefined;
+  /** The instant of snapshots that are waited for is fixed, so that the machine may go on: as of Ultra disks. */
+  isFixed = false;
   /** How often an attempt has to look again before its snapshots are there. */
   waits = 0;
   /** Snapshots of one set lie this far apart, by the source's clock. */
@@ -64,6 +72,8 @@ export class MemoryDiskSource implements DiskSource {
   /** Those of nobody's attempt. */
   readonly #kept = new Map<string, SparseImage>();
   readonly #begun = new Map<string, { left: number; readonly snapshots: readonly DiskSnapshot[] }>();
+  /** What an attempt made of a machine that it had stopped, so that asking twice is asking once. */
+  readonly #halted = new Map<AttemptId, readonly DiskSnapshot[]>();
   #made = 0;
 
   /** `now`: the source's clock, in milliseconds since 1970-01-01 UTC. */
@@ -109,7 +119,9 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   /** What a snapshot held and whose it was, also after it was removed. */
-  everMade(reference: Reference): (SparseImage & { readonly attemptId: AttemptId }) | undefined {
+  everMade(
+    reference: Reference,
+  ): (SparseImage & { readonly attemptId: AttemptId; readonly phase?: PowerPhase }) | undefined {
     return this.#everMade.get(reference["snapshot"] ?? "");
   }
 
@@ -126,8 +138,8 @@ export class MemoryDiskSource implements DiskSource {
   inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
     const source = requireSource(vm, "page-blob");
     return this.#turn(signal, () => ({
-      powerState: source.powerState ?? this.powerState,
-      conditions: this.conditions,
+      powerState: source.powerState ?? this.#standing(source) ?? this.powerState,
+      conditions: this.#isMoving(source) ? ["provisioning", ...this.conditions] : this.conditions,
       disks: source.disks.map((disk) => this.#describe(disk)),
       configuration: { name: vm.name, disks: source.disks.map(({ name, role }) => ({ name, role })) },
     }));
@@ -136,9 +148,13 @@ export class MemoryDiskSource implements DiskSource {
   async snapshot(
     vm: ProtectedVm,
     disks: readonly SourceDisk[],
-    { runId, attemptId }: Omit<SnapshotAttempt, "wanted">,
+    { runId, attemptId, isHalted }: Omit<SnapshotAttempt, "wanted">,
     signal: AbortSignal,
   ): Promise<SnapshotOutcome> {
+    const before = isHalted === true ? this.#halted.get(attemptId) : undefined;
+    if (before !== undefined && before.every(({ reference }) => this.#snapshots.has(reference["snapshot"] ?? ""))) {
+      return this.#outcome(attemptId, before);
+    }
     const made: string[] = [];
     const snapshots: DiskSnapshot[] = [];
     try {
@@ -148,7 +164,8 @@ export class MemoryDiskSource implements DiskSource {
         await this.beforeSnapshot(disk.name);
         const url = this.#urlOf(vm, disk.name);
         const id = `snapshot-${++this.#made}`;
-        const snapshot = { ...this.#disk(url), runId, attemptId, url, name: disk.name };
+        const phase = this.power === undefined ? {} : { phase: this.power.phaseOf(vm.source) };
+        const snapshot = { ...this.#disk(url), runId, attemptId, url, name: disk.name, ...phase };
         this.#snapshots.set(id, snapshot);
         this.#everMade.set(id, snapshot);
         made.push(id);
@@ -156,9 +173,8 @@ export class MemoryDiskSource implements DiskSource {
         const { name, ...facts } = disk;
         snapshots.push({ ...facts, disk: name, snapshotAt, reference: { url, snapshot: id } });
       }
-      if (this.waits === 0) return this.#taken(snapshots);
-      this.#begun.set(attemptId, { left: this.waits, snapshots });
-      return { kind: "waiting", operation: attemptId, retryAfterMs: 60_000 };
+      if (isHalted === true) this.#halted.set(attemptId, snapshots);
+      return this.#outcome(attemptId, snapshots);
     } catch (cause) {
       for (const id of made) this.#snapshots.delete(id);
       throw new FarsideError("snapshot-failed", `A snapshot could not be taken: ${String(cause)}`, { cause });
@@ -176,8 +192,23 @@ export class MemoryDiskSource implements DiskSource {
       if (begun === undefined) throw new FarsideError("snapshot-failed", `There is no operation ${operation}.`);
       if (begun.left <= 1) return this.#taken(begun.snapshots);
       begun.left -= 1;
-      return { kind: "waiting", operation, retryAfterMs: 60_000 };
+      return { kind: "waiting", operation, retryAfterMs: 60_000, isFixed: this.isFixed };
     });
+  }
+
+  #outcome(attemptId: AttemptId, snapshots: readonly DiskSnapshot[]): SnapshotOutcome {
+    if (this.waits === 0) return this.#taken(snapshots);
+    if (!this.#begun.has(attemptId)) this.#begun.set(attemptId, { left: this.waits, snapshots });
+    return { kind: "waiting", operation: attemptId, retryAfterMs: 60_000, isFixed: this.isFixed };
+  }
+
+  #standing(source: PageBlobSource): "running" | "stopped" | undefined {
+    const phase = this.power?.phaseOf(source);
+    return phase === "running" || phase === "stopped" ? phase : undefined;
+  }
+
+  #isMoving(source: PageBlobSource): boolean {
+    return this.power !== undefined && this.#standing(source) === undefined;
   }
 
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {

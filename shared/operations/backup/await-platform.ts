@@ -6,6 +6,7 @@ import { FarsideError } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
 import { withPending } from "../../core/run-transitions.ts";
+import type { PendingSnapshots } from "../../core/run.ts";
 import { addMs, timestamp } from "../../core/timestamp.ts";
 import type { ProtectedVm } from "../../core/vm.ts";
 import type { DiskSource, SnapshotAttempt, SnapshotOutcome } from "../../ports/disk-source.ts";
@@ -32,8 +33,8 @@ export function attemptOf(run: BackupIn<"snapshotting">, plan: FreezePlan): Snap
 export async function awaitPlatform(
   context: Context,
   run: BackupIn<"snapshotting">,
-  found: Found,
-  waits: Waits,
+  found: Found & Pick<PendingSnapshots, "stage">,
+  waits: Pick<Waits, "operation" | "retryAfterMs">,
   signal: AbortSignal,
 ): Promise<Taken> {
   const now = context.clock.now();
@@ -46,7 +47,8 @@ export async function awaitPlatform(
     signal,
   );
   if (changed.kind === "refused") return { kind: "lost" };
-  if (run.pending === undefined) {
+  const begins = run.pending === undefined || run.pending.stage !== undefined;
+  if (begins && found.stage === undefined) {
     const message = "The platform makes the snapshots; the run comes back for them.";
     await recordEvent(context, { runId: run.runId, name: runEvents.snapshotsBegun, message }, signal);
   }
@@ -66,7 +68,7 @@ export async function continueSnapshots(
   const plan = await freezePlan(context, run, { vm, source, powerState: pending.powerState }, signal);
   if (plan.kind === "freeze")
     throw new FarsideError("not-ready", "The VM's source was changed while it was backed up.");
-  const { operation, lookAt: _, ...found } = pending;
+  const { operation, lookAt: _, stage: _stage, ...found } = pending;
   const outcome = await source.continueSnapshot(vm, operation, attemptOf(run, plan), signal);
   if (outcome.kind === "waiting") return awaitPlatform(context, run, found, outcome, signal);
   const taken = await unfrozen(run, { vm, source, plan }, outcome, signal);

@@ -15,6 +15,7 @@ import { changeRun } from "../run/change-run.ts";
 import { cancelledByRequest, endRun } from "../run/end-run.ts";
 import { recordEvent } from "../run/record-event.ts";
 import { removeChosenSnapshots } from "../run/remove-snapshots.ts";
+import { tryStartAgain } from "../run/start-again.ts";
 import type { StepOutcome } from "../step-outcome.ts";
 import { isSnapshotting } from "./freeze.ts";
 import { isCopying } from "./windows.ts";
@@ -51,6 +52,8 @@ export async function putBackRun(
     }
     return dropAttempt(context, run, signal);
   }
+  // Before anything else: the run can wait, and the VM must not.
+  if (changed.stored.value.halt !== undefined) await tryStartAgain(context, run.runId, signal);
   await context.tasks.send({ kind: "start-backup", runId: run.runId }, delayMs, signal);
   const why = obstacle.kind === "condition" ? conditionTexts[obstacle.condition] : String(obstacle.error);
   const message = `The run waits ${Math.round(delayMs / 1000)} s: ${why}.`;
@@ -60,13 +63,17 @@ export async function putBackRun(
   return { kind: "waiting", condition: after.waiting.condition };
 }
 
-/** The attempt is over and its row does not name its snapshots: they go. What stays after a failure here, the next attempt removes. */
+/**
+ * The attempt is over and its row does not name its snapshots: they go. What stays after a failure here, the next attempt removes. Of two
+ * that look at one attempt, the slower one finds the row further on, with these snapshots: then they stay.
+ */
 export async function dropAttempt(
   context: Context,
   run: BackupIn<"snapshotting">,
   signal: AbortSignal,
 ): Promise<StepOutcome> {
   try {
+    if (await isInUse(context, run, signal)) return { kind: "late", reason: "another delivery goes on with it" };
     const vm = (await context.catalog.vms.get(run.vm, signal))?.value;
     if (vm === undefined) throw new FarsideError("not-found", `The VM ${quote(run.vm)} is not protected any more.`);
     await removeChosenSnapshots(context, vm, ({ attemptId }) => attemptId === run.attemptId, signal);
@@ -74,4 +81,10 @@ export async function dropAttempt(
     context.log.log("warning", "snapshots-left", { runId: run.runId, attempt: run.attempt, error: String(error) });
   }
   return { kind: "late", reason: "another attempt or the run's end came in between" };
+}
+
+async function isInUse(context: Context, run: BackupIn<"snapshotting">, signal: AbortSignal): Promise<boolean> {
+  const now = (await context.catalog.runs.get(run.runId, signal))?.value;
+  if (now?.kind !== "backup") return false;
+  return isSnapshotting(now, run.attemptId) || ("set" in now && now.set?.attemptId === run.attemptId);
 }

@@ -14,7 +14,8 @@ import { beginCopying } from "../../core/run-transitions.ts";
 import type { DiskSnapshot, Freeze, PendingSnapshots, SnapshotSet } from "../../core/run.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import { msBetween } from "../../core/timestamp.ts";
-import { usnRollbackSafety } from "../../core/usn-rollback.ts";
+import { usnRollbackSafety, type UsnFacts } from "../../core/usn-rollback.ts";
+import type { ManifestSafety } from "../../core/vault/manifest.ts";
 import type { ProtectedVm } from "../../core/vm.ts";
 import type { Context } from "../context.ts";
 import { changeRun } from "../run/change-run.ts";
@@ -22,6 +23,11 @@ import { recordEvent } from "../run/record-event.ts";
 import { isSnapshotting } from "./freeze.ts";
 import type { Taken } from "./take-snapshots.ts";
 import { isCopying } from "./windows.ts";
+
+export interface Settings {
+  readonly vm: ProtectedVm;
+  readonly policy: Policy;
+}
 
 /** What the attempt found before it asked for snapshots. */
 export type Found = Pick<PendingSnapshots, "powerState" | "configuration" | "sessionStartedAt" | "parentPointId">;
@@ -49,15 +55,14 @@ export interface TakenSnapshots {
 export async function recordSet(
   context: Context,
   run: BackupIn<"snapshotting">,
-  settings: { readonly vm: ProtectedVm; readonly policy: Policy },
+  settings: Settings,
   found: Found,
   taken: TakenSnapshots,
   signal: AbortSignal,
 ): Promise<Taken> {
-  const { vm, policy } = settings;
+  const { vm } = settings;
   const { level, note } = checkLeast(run, taken.facts);
-  const safety = usnRollbackSafety({ ...vm, powerState: found.powerState, achieved: level });
-  if (safety.usnRollbackRisk) await warnOfUsnRollback(context, run, policy, safety.note ?? "", signal);
+  const safety = await judgeSafety(context, run, settings, { powerState: found.powerState, achieved: level }, signal);
   const times = taken.snapshots.map((snapshot) => snapshot.snapshotAt).sort();
   const [first, last] = [times[0], times.at(-1)];
   if (first === undefined || last === undefined)
@@ -93,6 +98,19 @@ export function checkLeast(run: BackupIn<"snapshotting">, facts: FreezeFacts): R
     `The backup would be ${achieved.level}-consistent, and the policy ${quote(run.policy)} accepts nothing below ${run.least}. ${achieved.note ?? ""}`.trim(),
     { details: { achieved: achieved.level, least: run.least } },
   );
+}
+
+/** Throws `refused` where the policy does not want a backup that risks USN rollback. */
+export async function judgeSafety(
+  context: Context,
+  run: BackupIn<"snapshotting">,
+  { vm, policy }: Settings,
+  facts: Pick<UsnFacts, "powerState" | "achieved">,
+  signal: AbortSignal,
+): Promise<ManifestSafety> {
+  const safety = usnRollbackSafety({ ...vm, ...facts });
+  if (safety.usnRollbackRisk) await warnOfUsnRollback(context, run, policy, safety.note ?? "", signal);
+  return safety;
 }
 
 async function warnOfUsnRollback(

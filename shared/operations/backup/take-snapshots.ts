@@ -23,7 +23,9 @@ import { writeDocument } from "../vault/write-index.ts";
 import { attemptOf, awaitPlatform, unfrozen, type Waits } from "./await-platform.ts";
 import { freezePlan } from "./freeze-plan.ts";
 import { whileFrozen, type FreezePlan } from "./freeze.ts";
+import { stopForSnapshots } from "./halt.ts";
 import { readSettings } from "./read-settings.ts";
+import { refuseShutdown } from "./refuse-shutdown.ts";
 import { checkLeast, foundBefore, recordSet, type TakenSnapshots } from "./record-set.ts";
 
 export type Taken =
@@ -45,6 +47,9 @@ export async function takeSnapshots(
   const claim = await claimVm(context, { vmId: run.vmId, runId: run.runId, as: "backup" }, signal);
   if (claim.kind === "held")
     return { kind: "obstacle", obstacle: { kind: "condition", condition: "another-run-active" } };
+  // Of an attempt before: it must be known to run, or this one would take it for a VM that nobody wants running.
+  if (run.halt !== undefined) return { kind: "obstacle", obstacle: { kind: "condition", condition: "start-awaited" } };
+  refuseShutdown(context, vm, policy);
   const inspection = await source.inspect(vm, signal);
   const [condition] = inspection.conditions;
   if (condition !== undefined) return { kind: "obstacle", obstacle: { kind: "condition", condition } };
@@ -54,8 +59,9 @@ export async function takeSnapshots(
       `The VM ${quote(vm.name)} has no disks to back up: protect it again with its disks.`,
     );
   }
+  const stops = policy.shutdown === true && inspection.powerState === "running";
   const plan = await freezePlan(context, run, { vm, source, powerState: inspection.powerState }, signal);
-  if (plan.kind === "none") checkLeast(run, plan);
+  if (plan.kind === "none" && !stops) checkLeast(run, plan);
 
   const vault = await context.vault(signal);
   const session = await startSession(vault, run.attemptId, signal);
@@ -65,6 +71,7 @@ export async function takeSnapshots(
   const configuration = (await writeDocument(vault, captured, session, signal)).id;
 
   const found = foundBefore(inspection.powerState, configuration, session.startedAt, parent?.pointId);
+  if (stops) return stopForSnapshots(context, run, { vm, policy }, found, inspection, signal);
   const taken = await snapshotAll(context, run, { vm, policy, source, inspection, plan }, signal);
   if (taken === "lost") return { kind: "lost" };
   if (taken.kind === "waiting") return awaitPlatform(context, run, found, taken, signal);

@@ -1,4 +1,5 @@
 import type { BackupIn } from "../../core/run-transitions.ts";
+import { consistencyOf } from "../../core/downtime.ts";
 import { segmentCount } from "../../core/vault/disk-geometry.ts";
 import type { Manifest, ManifestBody, ManifestDisk, ObjectId } from "../../core/vault/manifest.ts";
 import { zeroObjectId } from "../../core/vault/object-id.ts";
@@ -39,7 +40,7 @@ export async function writeRestorePoint(
     committedAt: await serviceTime(vault, set.attemptId, signal),
     trigger: run.trigger.kind,
     policy: run.policy,
-    consistency: set.consistency,
+    consistency: consistencyOf(set),
     safety: set.safety,
     source: { kind: set.source },
     configuration: set.configuration,

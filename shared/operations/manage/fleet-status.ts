@@ -1,6 +1,8 @@
 import pLimit from "p-limit";
 import type { Policy } from "../../core/policy.ts";
 import type { Run } from "../../core/run.ts";
+import type { RunId } from "../../core/ids.ts";
+import { haltOf } from "../../core/run-transitions.ts";
 import { hasEnded } from "../../core/run.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import { msBetween, timestamp } from "../../core/timestamp.ts";
@@ -18,6 +20,8 @@ export interface VmStatus {
   readonly ageSeconds?: number;
   readonly nextBackupAt?: Timestamp;
   readonly activeRun?: Run;
+  /** It was stopped for its backup, and is not known to run again. */
+  readonly down?: { readonly runId: RunId; readonly since: Timestamp; readonly failedStarts: number };
   readonly lastRun?: Run;
 }
 
@@ -69,9 +73,17 @@ async function vmStatus(
     protection: protectionOf(ageSeconds, policy?.rpoSeconds),
     ...(ageSeconds === undefined ? {} : { ageSeconds }),
     ...(nextBackupAt === undefined ? {} : { nextBackupAt }),
+    ...downOf(activeRun),
     ...(activeRun === undefined || hasEnded(activeRun) ? {} : { activeRun }),
     ...(lastRun === undefined ? {} : { lastRun }),
   };
+}
+
+/** Also of a run that has ended: it keeps its VM until it runs. */
+function downOf(run: Run | undefined): Pick<VmStatus, "down"> {
+  const halt = run === undefined ? undefined : haltOf(run);
+  if (run === undefined || halt === undefined) return {};
+  return { down: { runId: run.runId, since: halt.requestedAt, failedStarts: halt.failedStarts } };
 }
 
 function protectionOf(ageSeconds: number | undefined, rpoSeconds: number | undefined): VmStatus["protection"] {

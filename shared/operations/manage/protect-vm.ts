@@ -8,6 +8,7 @@ import { vmIdOf } from "../../core/vm.ts";
 import type { DiskRole } from "../../core/vault/manifest.ts";
 import type { Context } from "../context.ts";
 import { forgetHalfReverts } from "../restore/half-reverts.ts";
+import { refuseShutdown } from "../backup/refuse-shutdown.ts";
 import { getPolicy } from "./get-policy.ts";
 
 interface PageBlobInput {
@@ -40,12 +41,14 @@ const sectorBytes = 512;
 
 /**
  * Protects a VM, or changes how it is protected: its id, and with it its restore points, stay.
- * Throws `not-found` for an unknown policy or a disk that is not there, `bad-input` for disks that cannot be protected.
+ * Throws `not-found` for an unknown policy or a disk that is not there, `bad-input` for disks that cannot be protected, `not-supported`
+ * for a policy that stops VMs where nothing can be stopped.
  * Every disk is looked at before anything is written.
  */
 export async function protectVm(context: Context, input: ProtectVmInput, signal: AbortSignal): Promise<VmProtected> {
   const source = sourceOf(input.source);
-  await getPolicy(context, { name: input.policy }, signal);
+  const { value: policy } = await getPolicy(context, { name: input.policy }, signal);
+  refuseShutdown(context, { name: input.name, source }, policy);
   const existing = await context.catalog.vms.get(input.name, signal);
   const now = timestamp(context.clock.now());
   const vm: ProtectedVm = {

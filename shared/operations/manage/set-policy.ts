@@ -4,7 +4,9 @@ import type { PolicyName } from "../../core/ids.ts";
 import { quote } from "../../core/ids.ts";
 import type { Policy, Retention, Schedule } from "../../core/policy.ts";
 import { timestamp } from "../../core/timestamp.ts";
+import { refuseShutdown } from "../backup/refuse-shutdown.ts";
 import type { Context } from "../context.ts";
+import { listWhole } from "./list-whole.ts";
 
 /** Everything of a policy but its name and its times. */
 export type PolicySettings = Omit<Policy, "name" | "createdAt" | "updatedAt">;
@@ -16,7 +18,8 @@ export interface PolicySet {
 
 /**
  * Makes a policy or replaces it as a whole. Throws `bad-input`, naming the field, for a schedule that never fires, a time
- * zone that does not exist, a retention of nothing, or a least consistency above the wanted one; nothing is changed then.
+ * zone that does not exist, a retention of nothing, or a least consistency above the wanted one, and `not-supported` for `shutdown` with a
+ * VM behind which nothing can be stopped; nothing is changed then.
  */
 export async function setPolicy(
   context: Context,
@@ -25,6 +28,7 @@ export async function setPolicy(
 ): Promise<PolicySet> {
   check(context, input.settings);
   const now = timestamp(context.clock.now());
+  if (input.settings.shutdown === true) await checkVms(context, input.name, signal);
   const existing = await context.catalog.policies.get(input.name, signal);
   const policy: Policy = {
     ...input.settings,
@@ -51,11 +55,23 @@ function check(context: Context, settings: PolicySettings): void {
   if (settings.schedule !== undefined) checkSchedule(context, settings.schedule);
   checkRetention(settings.retention);
   const { wanted, least } = settings.consistency;
+  if (settings.shutdown === true && least === "application") {
+    throw wrongField(
+      "consistency.least",
+      "A VM that is stopped for its backup is filesystem-consistent at most: lower the least accepted consistency, or take shutdown away.",
+    );
+  }
   if (!satisfies(wanted, least)) {
     throw wrongField(
       "consistency.least",
       `The least accepted consistency (${least}) is better than the wanted one (${wanted}): lower it or ask for more.`,
     );
+  }
+}
+
+async function checkVms(context: Context, name: PolicyName, signal: AbortSignal): Promise<void> {
+  for (const vm of await listWhole(context.catalog.vms, { policy: name }, signal)) {
+    refuseShutdown(context, vm, { name, shutdown: true });
   }
 }
 

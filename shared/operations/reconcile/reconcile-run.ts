@@ -1,5 +1,6 @@
+import { isDue } from "../../core/downtime.ts";
 import { reconcileAction } from "../../core/reconcile-decision.ts";
-import { isActive, withoutFreeze } from "../../core/run-transitions.ts";
+import { haltOf, isActive, withoutFreeze } from "../../core/run-transitions.ts";
 import type { Run } from "../../core/run.ts";
 import { timestamp } from "../../core/timestamp.ts";
 import { recoverAttempt } from "../backup/recover-attempt.ts";
@@ -8,6 +9,7 @@ import type { ReconcileCounts } from "./counts.ts";
 import { changeRun } from "../run/change-run.ts";
 import { thawOf, tryCleanUp } from "../run/clean-up-run.ts";
 import { cancelledByRequest, endRun } from "../run/end-run.ts";
+import { tryStartAgain } from "../run/start-again.ts";
 import { recordResent } from "./record-resent.ts";
 import { lookAtWork } from "./look-at-work.ts";
 
@@ -18,6 +20,12 @@ export async function reconcileRun(
   signal: AbortSignal,
 ): Promise<void> {
   await thawLeft(context, run, signal);
+  const halt = haltOf(run);
+  if (halt !== undefined) {
+    // Where the run has ended, its clean-up does it, no more often than there is something to do.
+    if (isActive(run)) await tryStartAgain(context, run.runId, signal);
+    else if (!isDue(halt, context.clock.now())) return;
+  }
   const action = reconcileAction(run, context.clock.now(), context.limits.stepBudgetMs);
   switch (action.kind) {
     case "leave":

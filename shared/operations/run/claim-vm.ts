@@ -5,7 +5,7 @@
  */
 import { FarsideError } from "../../core/errors.ts";
 import type { PointId, RunId, VmId } from "../../core/ids.ts";
-import { isActive } from "../../core/run-transitions.ts";
+import { haltOf, holdsVm } from "../../core/run-transitions.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
 import type { VmState } from "../../core/vm.ts";
 import type { Context } from "../context.ts";
@@ -85,7 +85,7 @@ export async function releaseVm(context: Context, vmId: VmId, runId: RunId, sign
   );
 }
 
-/** Notes a restore point, where it is newer than the one known, and gives the VM up. */
+/** Notes a restore point, where it is newer than the one known, and gives the VM up, if it is not one that the run has still to start. */
 export async function noteRestorePoint(
   context: Context,
   point: { vmId: VmId; runId: RunId; pointId: PointId; snapshotAt: Timestamp },
@@ -94,9 +94,10 @@ export async function noteRestorePoint(
   await changeVmState(
     context,
     point.vmId,
-    (state) => {
+    async (state) => {
       const { activeRunId, ...rest } = state;
-      const kept = activeRunId === undefined || activeRunId === point.runId ? rest : state;
+      const isOver = activeRunId === point.runId && !(await isHalted(context, activeRunId, signal));
+      const kept = activeRunId === undefined || isOver ? rest : state;
       const newer = state.lastPointId === undefined || state.lastPointId < point.pointId;
       if (!newer && kept === state) return undefined;
       return newer ? { ...kept, lastPointId: point.pointId, lastPointAt: point.snapshotAt } : kept;
@@ -105,9 +106,14 @@ export async function noteRestorePoint(
   );
 }
 
+async function isHalted(context: Context, runId: RunId, signal: AbortSignal): Promise<boolean> {
+  const run = (await context.catalog.runs.get(runId, signal))?.value;
+  return run !== undefined && haltOf(run) !== undefined;
+}
+
 async function isRunning(context: Context, runId: RunId, signal: AbortSignal): Promise<boolean> {
   const stored = await context.catalog.runs.get(runId, signal);
-  return stored !== undefined && isActive(stored.value);
+  return stored !== undefined && holdsVm(stored.value);
 }
 
 /** Of two changes at once, both are made: `decide` is asked again with the newer row, and says `undefined` where nothing is to change. */

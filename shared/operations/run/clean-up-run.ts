@@ -1,11 +1,11 @@
 /**
- * Removes the traces of an ended run: a frozen guest, the claim on its VM, snapshots, unfinished targets, work blobs. Each part may
+ * Removes the traces of an ended run: a stopped VM, a frozen guest, the claim on its VM, snapshots, unfinished targets, work blobs. Each part may
  * run twice; the row says `done` only after all of them, and the reconciler goes on where a death left some.
  */
 import { FarsideError, hasCode } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn, EndedRun } from "../../core/run-transitions.ts";
-import { cleanedUp, isActive } from "../../core/run-transitions.ts";
+import { cleanedUp, haltOf, holdsVm, isActive } from "../../core/run-transitions.ts";
 import type { Freeze } from "../../core/run.ts";
 import { clockToleranceMs } from "../../core/schedule-slots.ts";
 import { epochMs } from "../../core/timestamp.ts";
@@ -16,33 +16,37 @@ import { changeRun } from "./change-run.ts";
 import { releaseVm } from "./claim-vm.ts";
 import { recordEvent } from "./record-event.ts";
 import { removeSnapshots } from "./remove-snapshots.ts";
+import { tryStartAgain } from "./start-again.ts";
 
 /** What fails here is left to the reconciler: the run has ended all the same. */
 export async function tryCleanUp(context: Context, run: EndedRun, signal: AbortSignal): Promise<boolean> {
   try {
-    await cleanUpRun(context, run, signal);
-    return true;
+    return await cleanUpRun(context, run, signal);
   } catch (error) {
     context.log.log("warning", "clean-up-left", { runId: run.runId, error: String(error) });
     return false;
   }
 }
 
-async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<void> {
+async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<boolean> {
+  // Before all else: somebody waits for it. It keeps nothing else from being removed, and the run from being done.
+  const isStarted = haltOf(run) === undefined || (await tryStartAgain(context, run.runId, signal)) === "running";
   // Here and not beside the change of state: with the row's own instant it is one event, however often this runs.
   await recordEnd(context, run, signal);
   // First, for a server stands still meanwhile; but a guest that does not answer keeps nothing else from being removed.
   const frozen = run.kind === "backup" ? await tryThaw(context, run.freeze, signal) : undefined;
-  if (run.kind === "backup") await cleanUpBackup(context, run, signal);
+  if (run.kind === "backup") await cleanUpBackup(context, run, isStarted, signal);
   else await cleanUpTargets(context, run, signal);
   await deleteWork(await context.vault(signal), run.runId, signal);
   if (frozen !== undefined) throw frozen.error;
+  if (!isStarted) return false;
   await changeRun(
     context,
     run.runId,
-    (now) => (isActive(now) || now.cleanUp === "done" ? undefined : cleanedUp(now)),
+    (now) => (holdsVm(now) || isActive(now) || now.cleanUp === "done" ? undefined : cleanedUp(now)),
     signal,
   );
+  return true;
 }
 
 /** Why the guest may still be frozen, where it may. */
@@ -63,9 +67,10 @@ async function tryThaw(
 async function cleanUpBackup(
   context: Context,
   run: BackupIn<"succeeded" | "failed" | "cancelled">,
+  isStarted: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  await releaseVm(context, run.vmId, run.runId, signal);
+  if (isStarted) await releaseVm(context, run.vmId, run.runId, signal);
   await removeSnapshots(context, run, signal);
 }
 

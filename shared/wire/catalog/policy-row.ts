@@ -21,6 +21,7 @@ export const policyRow = record<Policy>({
   rpoSeconds: count,
   retryWindowSeconds: count,
   freezeTtlSeconds: count,
+  shutdown: z.boolean().exactOptional(),
   pauseReplication: z.boolean(),
   usnRollback: z.enum(["warn", "fail"]),
   createdAt: timestamp,

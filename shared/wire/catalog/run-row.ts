@@ -3,7 +3,9 @@ import type {
   BackupRun,
   BackupTrigger,
   Freeze,
+  Halt,
   PendingSnapshots,
+  Rested,
   RestoreDisk,
   RestoreRun,
   RestoreTarget,
@@ -29,7 +31,8 @@ import {
   vmId,
   vmName,
 } from "./schema.ts";
-import { diskProgress, snapshotSet, windowProgress } from "./snapshot-set.ts";
+import { diskProgress, downtime, snapshotSet, windowProgress } from "./snapshot-set.ts";
+import { vmSource } from "./vm-row.ts";
 
 type BackupIn<State extends BackupRun["state"]> = Extract<BackupRun, { readonly state: State }>;
 type RestoreIn<State extends RestoreRun["state"]> = Extract<RestoreRun, { readonly state: State }>;
@@ -49,7 +52,22 @@ const trigger = variants<BackupTrigger>("kind", [
 const waiting = record<Waiting>({ condition: z.string(), tries: count });
 const freeze = record<Freeze>({ guestUrl: z.string(), token: attemptId, requestedAt: timestamp, ttlSeconds: count });
 
+const halt = record<Halt>({
+  source: vmSource,
+  token: attemptId,
+  requestedAt: timestamp,
+  doubtUntil: timestamp.exactOptional(),
+  released: z.literal(true).exactOptional(),
+  startAskedAt: timestamp.exactOptional(),
+  operation: z.string().exactOptional(),
+  failedStarts: count,
+  lookAt: timestamp,
+});
+
+const rested = record<Rested>({ source: vmSource, atRest: z.boolean(), downtime });
+
 const pendingSnapshots = record<PendingSnapshots>({
+  stage: z.literal("stopping").exactOptional(),
   operation: z.string(),
   lookAt: timestamp,
   powerState: z.enum(["running", "stopped", "unknown"]),
@@ -79,6 +97,7 @@ const backupRun = variants<BackupRun>("state", [
     notBefore: timestamp,
     waiting: waiting.exactOptional(),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
   }),
   record<BackupIn<"snapshotting">>({
     ...backupFacts,
@@ -87,6 +106,8 @@ const backupRun = variants<BackupRun>("state", [
     attemptId,
     waited: waiting.exactOptional(),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
+    rested: rested.exactOptional(),
     pending: pendingSnapshots.exactOptional(),
   }),
   record<BackupIn<"copying">>({
@@ -94,6 +115,7 @@ const backupRun = variants<BackupRun>("state", [
     state: z.literal("copying"),
     set: snapshotSet,
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
     progress: windowProgress.exactOptional(),
     disks: z.array(diskProgress),
   }),
@@ -103,6 +125,7 @@ const backupRun = variants<BackupRun>("state", [
     set: snapshotSet,
     disks: z.array(diskProgress),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
   }),
   record<BackupIn<"succeeded">>({
     ...backupFacts,
@@ -112,6 +135,7 @@ const backupRun = variants<BackupRun>("state", [
     restorePointId: pointId,
     disks: z.array(diskProgress),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
     cleanUp,
   }),
   record<BackupIn<"failed" | "cancelled">>({
@@ -122,6 +146,7 @@ const backupRun = variants<BackupRun>("state", [
     set: snapshotSet.exactOptional(),
     disks: z.array(diskProgress),
     freeze: freeze.exactOptional(),
+    halt: halt.exactOptional(),
     cleanUp,
   }),
 ]);

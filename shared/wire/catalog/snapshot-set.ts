@@ -1,6 +1,6 @@
 /** What a run's row holds of its snapshots and of what was moved. */
 import { z } from "zod";
-import type { DiskProgress, DiskSnapshot, SnapshotSet, WindowProgress } from "../../core/run.ts";
+import type { DiskProgress, DiskSnapshot, Downtime, SnapshotSet, WindowProgress } from "../../core/run.ts";
 import type { ManifestConsistency, ManifestSafety } from "../../core/vault/manifest.ts";
 import {
   attemptId,
@@ -38,6 +38,12 @@ const diskSnapshot = record<DiskSnapshot>({
   reference: textMap,
 });
 
+export const downtime = record<Downtime>({
+  stopAskedAt: timestamp,
+  startAskedAt: timestamp.exactOptional(),
+  runningAt: timestamp.exactOptional(),
+});
+
 export const snapshotSet = record<SnapshotSet>({
   attemptId,
   pointId,
@@ -49,6 +55,7 @@ export const snapshotSet = record<SnapshotSet>({
   safety,
   snapshots: z.array(diskSnapshot),
   parentPointId: pointId.exactOptional(),
+  downtime: downtime.exactOptional(),
 });
 
 export const diskProgress = record<DiskProgress>({

@@ -31,11 +31,13 @@ const pageBlobSource = record<PageBlobSource>({
 
 const managedSource = record<ManagedSource>({ kind: z.literal("managed"), resourceId: vmResourceId });
 
+export const vmSource = variants<VmSource>("kind", [pageBlobSource, managedSource]);
+
 export const vmRow = record<ProtectedVm>({
   name: vmName,
   vmId,
   policy: policyName,
-  source: variants<VmSource>("kind", [pageBlobSource, managedSource]),
+  source: vmSource,
   osType: z.enum(["linux", "windows"]).exactOptional(),
   osVersion: z.string().exactOptional(),
   role: z.literal("domain-controller").exactOptional(),

@@ -62,6 +62,10 @@ export const policyBodySchema = z.strictObject({
     .max(600)
     .default(60)
     .describe("The guest thaws by itself after this long, whatever happens."),
+  shutdown: z
+    .boolean()
+    .default(false)
+    .describe("Stop (deallocate) a VM that runs for its snapshots, and always start it again. Managed disks only."),
   pauseReplication: z.boolean().default(false),
   usnRollback: z.enum(["warn", "fail"]).default("warn"),
 });
@@ -80,6 +84,7 @@ export function policyView(policy: Policy): PolicyView {
   const { schedule, consistency, ...rest } = policy;
   return {
     ...rest,
+    shutdown: policy.shutdown ?? false,
     retention: { ...policy.retention },
     consistency: { ...consistency },
     ...(schedule === undefined ? {} : { schedule: { ...schedule } }),

@@ -1,6 +1,7 @@
 /** Runs over HTTP: one flat shape for every kind and state, so that scripts read the same field everywhere. */
 import { z } from "zod";
 import { consistencyLevels } from "../../core/consistency.ts";
+import { consistencyOf } from "../../core/downtime.ts";
 import type { BackupRun, RestoreRun, Run, RunEvent } from "../../core/run.ts";
 import {
   bytesSchema,
@@ -80,6 +81,10 @@ export const runViewSchema = z.object({
     .array(z.object({ disk: diskNameSchema, snapshot: z.string(), wayBack: z.string() }))
     .optional()
     .describe("Revert: what each disk held before, kept until you remove it, and the command that puts it back."),
+  down: z
+    .object({ since: instantSchema, failedStarts: countSchema })
+    .optional()
+    .describe("The VM was stopped for its snapshots, and is not known to run again yet; also after the run's end."),
   progress: z.object({ windows: countSchema, windowsDone: countSchema }).optional(),
   createdAt: instantSchema,
   startedAt: instantSchema.optional(),
@@ -134,13 +139,14 @@ function backupView(run: BackupRun): RunView {
       attempt: run.attempt,
       consistency: set?.consistency.achieved,
       consistencyRequested: set?.consistency.requested ?? run.wanted,
-      consistencyNote: set?.consistency.note,
+      consistencyNote: set === undefined ? undefined : consistencyOf(set).note,
       frozenAt: set?.consistency.frozenAt,
       thawedAt: set?.consistency.thawedAt,
       skewMs: set?.consistency.skewMs,
       usnRollbackRisk: set?.safety.usnRollbackRisk,
       snapshotAt: set?.snapshotAt,
       restorePointId: run.state === "succeeded" ? run.restorePointId : undefined,
+      down: run.halt === undefined ? undefined : { since: run.halt.requestedAt, failedStarts: run.halt.failedStarts },
       notBefore: run.state === "queued" ? run.notBefore : undefined,
       waiting: run.state === "queued" && run.waiting !== undefined ? { ...run.waiting } : undefined,
     } as RunView),

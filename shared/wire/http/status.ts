@@ -17,6 +17,10 @@ const vmStatusSchema = z.object({
   ageSeconds: z.int().optional(),
   rpoSeconds: z.int().optional(),
   nextBackupAt: instantSchema.optional(),
+  down: z
+    .object({ runId: runIdSchema, since: instantSchema, failedStarts: z.int() })
+    .optional()
+    .describe("The VM was stopped for its backup, and is not known to run again yet."),
   activeRun: z.object({ runId: runIdSchema, state: runStateSchema }).optional(),
   lastRun: z.object({ runId: runIdSchema, state: runStateSchema, error: runErrorSchema.optional() }).optional(),
 });

@@ -55,6 +55,9 @@ async function pointBreaches(world: World, manifest: Manifest): Promise<readonly
       if (snapshot.attemptId !== manifest.attemptId) {
         found.push(`I2: ${name} is of attempt ${snapshot.attemptId}, its manifest of ${manifest.attemptId}`);
       }
+      if (manifest.consistency.note?.includes("shut down") === true && snapshot.phase !== "stopped") {
+        found.push(`Consistency: ${name} was ${snapshot.phase} when it was taken, its point says at rest`);
+      }
       try {
         const difference = firstDifference(snapshot, await restoredImage(world, disk));
         if (difference !== undefined) found.push(`I1: ${name} differs at byte ${difference}`);
@@ -106,6 +109,10 @@ async function runBreaches(world: World, standing: ReadonlySet<string>): Promise
   for (const point of standing) {
     if (!points.has(point.slice(point.indexOf("/") + 1) as PointId))
       found.push(`I7: ${point} stands, and no run succeeded with it`);
+  }
+  for await (const { value: vm } of listAll(world.catalog.vms, {}, world.signal)) {
+    const phase = world.source.power?.phaseOf(vm.source) ?? "running";
+    if (phase !== "running") found.push(`I7: the VM ${vm.name} is ${phase}`);
   }
   for (const [url, guest] of world.guests) if (guest.isFrozen) found.push(`I7: the guest ${url} is frozen`);
   return found;

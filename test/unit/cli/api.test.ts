@@ -108,6 +108,7 @@ describe("What is asked of the service", () => {
       rpoSeconds: 93_600,
       retryWindowSeconds: 60,
       freezeTtlSeconds: 30,
+      shutdown: true,
       pauseReplication: true,
       usnRollback: "fail",
       createdAt: "2026-11-21T08:30:00.000Z",
@@ -122,9 +123,9 @@ describe("What is asked of the service", () => {
       retention: { keepDaily: 9, keepLast: 2 },
       schedule: { ...policy.schedule, timeZone: "UTC" },
     });
-    await run(["policy", "set", "daily", "--schedule", "none", "--no-pause-replication"]);
+    await run(["policy", "set", "daily", "--schedule", "none", "--no-pause-replication", "--no-shutdown"]);
     const changed = JSON.parse(requests[3]?.body ?? "") as Record<string, unknown>;
     expect(changed).not.toHaveProperty("schedule");
-    expect(changed).toMatchObject({ pauseReplication: false });
+    expect(changed).toMatchObject({ pauseReplication: false, shutdown: false });
   });
 });

@@ -19,6 +19,7 @@ export const vmModel = z.object({
   properties: z.object({
     hardwareProfile: z.object({ vmSize: z.string().optional() }).optional(),
     provisioningState: z.string().optional(),
+    priority: z.string().optional(),
     storageProfile: z.object({
       osDisk: vmDisk.extend({ osType: z.string().optional() }),
       dataDisks: z.array(vmDisk).optional(),

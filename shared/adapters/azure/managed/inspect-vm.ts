@@ -9,6 +9,7 @@ import type { ArmConnection } from "./arm-connection.ts";
 import { apiVersions, requireParts } from "./arm-connection.ts";
 import { diskModel, parseModel, vmModel, type DiskModel, type VmModel } from "./arm-models.ts";
 import { captured } from "./captured-configuration.ts";
+import { stopCosts } from "./stop-costs.ts";
 
 export interface InspectedDisk extends SourceDisk {
   readonly id: string;
@@ -54,13 +55,15 @@ export async function inspectVm(
       sku: disk.sku?.name,
     });
   }
+  const configuration = await captured(arm, { resourceId, raw, vm, rawDisks }, signal);
   return {
     powerState: powerOf(vm),
     conditions: [...conditions],
     disks,
     location: vm.location,
     crashDoubt: crashDoubt(vm),
-    configuration: await captured(arm, { resourceId, raw, vm, rawDisks }, signal),
+    configuration,
+    stopCosts: stopCosts(vm, configuration),
   };
 }
 
@@ -158,7 +161,7 @@ function crashDoubt(vm: VmModel): string | undefined {
     : undefined;
 }
 
-function statusCodes(vm: VmModel): readonly string[] {
+export function statusCodes(vm: VmModel): readonly string[] {
   return (vm.properties.instanceView?.statuses ?? []).map(({ code }) => code.toLowerCase());
 }
 

@@ -21,6 +21,7 @@ import type {
   VmInspection,
 } from "../../../ports/disk-source.ts";
 import type { Clock } from "../../../ports/clock.ts";
+import type { MachinePower } from "../../../ports/machine-power.ts";
 import { readPages } from "../page-blob-facts.ts";
 import { allocatedOf, changedOf } from "../page-range-list.ts";
 import type { ByteWindow } from "../page-ranges.ts";
@@ -31,6 +32,7 @@ import { lookAt, parseBegun, type BegunOperation } from "./begun-operation.ts";
 import { parseReference, shownReference, type DiskReference, type Reference } from "./disk-reference.ts";
 import { beginSnapshots, readSnapshots } from "./incremental-snapshots.ts";
 import { inspectVm, type InspectedDisk, type ManagedInspection } from "./inspect-vm.ts";
+import { ManagedPower } from "./managed-power.ts";
 import { ownSnapshots } from "./own-snapshots.ts";
 import { pageLister } from "./page-list.ts";
 import { MadeRemover } from "./remove-made.ts";
@@ -52,6 +54,7 @@ const copyLimitMs = 24 * 3_600_000;
 
 export class ManagedDiskSource implements DiskSource {
   readonly quiesces = true;
+  readonly power: MachinePower;
   readonly #arm: () => Promise<ArmConnection>;
   readonly #clock: Pick<Clock, "now" | "monotonic">;
   readonly #lookAgainMs: number;
@@ -63,6 +66,7 @@ export class ManagedDiskSource implements DiskSource {
   constructor({ arm, clock, ...options }: ManagedDisksOptions) {
     this.#arm = arm;
     this.#clock = clock;
+    this.power = new ManagedPower(arm);
     this.#lookAgainMs = options.lookAgainMs ?? lookAgainMs;
     this.#access = new DiskAccess(arm, () => clock.monotonic());
     this.#remover = new MadeRemover(arm, this.#access);
@@ -73,8 +77,8 @@ export class ManagedDiskSource implements DiskSource {
     const found = await inspectVm(await this.#arm(), resourceId, signal);
     const disks = found.disks.map(sourceDisk);
     this.#inspections.set(disks, found);
-    const { powerState, conditions, configuration } = found;
-    return { powerState, conditions, configuration, disks };
+    const { powerState, conditions, configuration, stopCosts = [] } = found;
+    return { powerState, conditions, configuration, disks, stopCosts };
   }
 
   async snapshot(
@@ -114,7 +118,8 @@ export class ManagedDiskSource implements DiskSource {
     if (made.some(({ poller }) => poller !== undefined)) return this.#later(now, operationLimitMs);
     const read = begun.kind === "restore-point" ? readRestorePoint : readSnapshots;
     const finished = await read(arm, now, signal);
-    if (finished.kind === "copying") return this.#later(now, copyLimitMs);
+    // What the disks held is fixed when the operation has ended; the copy goes on behind it.
+    if (finished.kind === "copying") return { ...this.#later(now, copyLimitMs), isFixed: true };
     return { kind: "taken", snapshots: finished.snapshots, consistency: finished.achieved };
   }
 
@@ -202,7 +207,7 @@ export class ManagedDiskSource implements DiskSource {
   }
 
   /** Looked at the less often the longer it takes: some thirty times in two hours. */
-  #later(begun: BegunOperation, limitMs = operationLimitMs): SnapshotOutcome {
+  #later(begun: BegunOperation, limitMs = operationLimitMs): Extract<SnapshotOutcome, { kind: "waiting" }> {
     const elapsedMs = this.#clock.now() - begun.startedAt;
     if (elapsedMs > limitMs) {
       throw new FarsideError(
@@ -224,10 +229,10 @@ type Method = Pick<BegunOperation, "kind" | "note">;
 /** Disks whose crash-consistent restore points the platform does not make. */
 const notInCrashMode = /^(?:UltraSSD|PremiumV2)_/;
 
-function methodOf({ disks, powerState, crashDoubt }: ManagedInspection, { wanted }: SnapshotAttempt): Method {
+function methodOf({ disks, powerState, crashDoubt }: ManagedInspection, { wanted, isHalted }: SnapshotAttempt): Method {
   const several = disks.length > 1;
   // At rest, or a single one: nothing to bring to one instant.
-  if (powerState === "stopped" || (wanted === "crash" && !several)) return { kind: "snapshots" };
+  if (isHalted === true || powerState === "stopped" || (wanted === "crash" && !several)) return { kind: "snapshots" };
   if (wanted === "crash" && disks.some(({ sku }) => notInCrashMode.test(sku ?? ""))) {
     const note =
       "The platform makes no crash-consistent restore points of Ultra and Premium SSD v2 disks: each disk was snapshotted by itself, and nothing holds them to one instant.";
