@@ -18,7 +18,11 @@ export function addVmVerbs(program: Command, cli: Cli): void {
       ).argParser(namedUrl),
     )
     .option("--resource-id <id>", "a VM of Azure with its managed disks, by its resource id")
-    .option("--exclude-disk <name...>", "leave out a disk of those given")
+    .option(
+      "--exclude-disk <rule...>",
+      "leave out disks: NAME of those given or of the VM (* for any letters), lun:N, tag:KEY[=VALUE]",
+    )
+    .option("--include-disk <rule...>", "of a VM of Azure, back up only the disks that one of these names")
     .option("--os-disk <name>", "which disk the machine starts from")
     .option("--guest <url>", "the guest's webhook, to freeze it for a consistent backup")
     .addOption(new Option("--power-state <state>", "whether the machine runs").choices(["running", "stopped"]))
@@ -30,6 +34,7 @@ export function addVmVerbs(program: Command, cli: Cli): void {
       example(
         "farside vm protect web1 --policy daily --disk os=https://acct.blob.core.windows.net/disks/web1-os.vhd",
         "farside vm protect app1 --policy daily --resource-id /subscriptions/ID/resourceGroups/prod/providers/Microsoft.Compute/virtualMachines/app1",
+        "farside vm protect app1 --policy daily --resource-id ID --exclude-disk lun:3 tag:role=scratch",
         "farside vm protect db1 --policy hourly --disk os=URL data=URL --guest http://db1.internal:8080",
       ),
     )

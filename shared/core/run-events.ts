@@ -6,6 +6,8 @@ export const runEvents = {
   cancelRequested: "cancel-requested",
   guestThawed: "guest-thawed",
   thawFailed: "guest-thaw-failed",
+  disksLeft: "disks-left-out",
+  diskRuleIdle: "disk-rule-idle",
   snapshotsBegun: "snapshots-begun",
   snapshotsTaken: "snapshots-taken",
   attemptLost: "attempt-lost",

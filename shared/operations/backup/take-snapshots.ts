@@ -24,6 +24,7 @@ import { attemptOf, awaitPlatform, unfrozen, type Waits } from "./await-platform
 import { freezePlan } from "./freeze-plan.ts";
 import { whileFrozen, type FreezePlan } from "./freeze.ts";
 import { readSettings } from "./read-settings.ts";
+import { recordSelection } from "./record-selection.ts";
 import { checkLeast, foundBefore, recordSet, type TakenSnapshots } from "./record-set.ts";
 
 export type Taken =
@@ -54,6 +55,7 @@ export async function takeSnapshots(
       `The VM ${quote(vm.name)} has no disks to back up: protect it again with its disks.`,
     );
   }
+  await recordSelection(context, run.runId, inspection, signal);
   const plan = await freezePlan(context, run, { vm, source, powerState: inspection.powerState }, signal);
   if (plan.kind === "none") checkLeast(run, plan);
 

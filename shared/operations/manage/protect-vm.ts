@@ -1,3 +1,4 @@
+import type { DiskRules } from "../../core/disk-selection.ts";
 import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, PolicyName, VmName } from "../../core/ids.ts";
 import { quote } from "../../core/ids.ts";
@@ -22,10 +23,16 @@ interface PageBlobInput {
   readonly powerState?: "running" | "stopped" | undefined;
 }
 
+interface ManagedInput {
+  readonly kind: "managed";
+  readonly resourceId: string;
+  readonly disks?: DiskRules | undefined;
+}
+
 export interface ProtectVmInput {
   readonly name: VmName;
   readonly policy: PolicyName;
-  readonly source: PageBlobInput | { readonly kind: "managed"; readonly resourceId: string };
+  readonly source: PageBlobInput | ManagedInput;
   readonly osType?: "linux" | "windows" | undefined;
   readonly osVersion?: string | undefined;
   readonly role?: "domain-controller" | undefined;
@@ -77,7 +84,10 @@ export async function protectVm(context: Context, input: ProtectVmInput, signal:
 }
 
 function sourceOf(input: ProtectVmInput["source"]): VmSource {
-  if (input.kind === "managed") return { kind: "managed", resourceId: parseVmResourceId(input.resourceId) };
+  if (input.kind === "managed") {
+    const resourceId = parseVmResourceId(input.resourceId);
+    return { kind: "managed", resourceId, ...(input.disks === undefined ? {} : { disks: input.disks }) };
+  }
   const { disks, guestUrl, powerState } = input;
   checkDisks(disks);
   return {
