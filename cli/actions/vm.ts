@@ -100,7 +100,7 @@ export async function listVmsAction(verb: Verb): Promise<void> {
     items,
     [
       { title: "vm", value: (vm) => vm.name },
-      { title: "policy", value: (vm) => vm.policy },
+      { title: "policy", value: (vm) => (vm.protectedBy === "tag" ? `${vm.policy} (tag)` : vm.policy) },
       { title: "disks", value: (vm) => disksText(vm) },
       { title: "last restore point", value: (vm) => formatTime(vm.lastRestorePointAt) },
       { title: "active run", value: (vm) => vm.activeRunId ?? "-" },

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { Option } from "commander";
+import type { DiscoverFlags } from "../actions/discover.ts";
 import type { ProtectFlags } from "../actions/vm.ts";
 import { namedUrl } from "../parse.ts";
 import type { Cli } from "../verb.ts";
@@ -53,6 +54,16 @@ export function addVmVerbs(program: Command, cli: Cli): void {
     .addHelpText("after", example("farside vm show web1"))
     .action((name: string, _options: unknown, command: Command) =>
       cli.run(command, async (verb) => (await import("../actions/vm.ts")).showVm(verb, name)),
+    );
+  vm.command("discover")
+    .description(
+      "Looks for VMs of Azure by their tag now: those that have it are protected by the policy that it names, and no longer when it is gone.",
+    )
+    .option("--dry-run", "tell what would be done, and change nothing")
+    .option("--accept-removals", "confirm that many VMs of a scope lose their protection at once")
+    .addHelpText("after", example("farside vm discover --dry-run", "farside vm discover"))
+    .action((options: DiscoverFlags, command: Command) =>
+      cli.run(command, async (verb) => (await import("../actions/discover.ts")).discover(verb, options)),
     );
   vm.command("unprotect")
     .argument("<vm>")

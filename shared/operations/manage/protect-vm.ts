@@ -3,13 +3,15 @@ import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, PolicyName, VmName } from "../../core/ids.ts";
 import { quote } from "../../core/ids.ts";
 import { timestamp } from "../../core/timestamp.ts";
-import { parseVmResourceId } from "../../core/resource-id.ts";
+import { parseVmResourceId, type VmResourceId } from "../../core/resource-id.ts";
 import type { PageBlobDisk, ProtectedVm, VmSource } from "../../core/vm.ts";
 import { vmIdOf } from "../../core/vm.ts";
 import type { DiskRole } from "../../core/vault/manifest.ts";
 import type { Context } from "../context.ts";
 import { forgetHalfReverts } from "../restore/half-reverts.ts";
 import { getPolicy } from "./get-policy.ts";
+import { listWhole } from "./list-whole.ts";
+import { isOf } from "./protect-discovered.ts";
 
 interface PageBlobInput {
   readonly kind: "page-blob";
@@ -53,6 +55,7 @@ const sectorBytes = 512;
 export async function protectVm(context: Context, input: ProtectVmInput, signal: AbortSignal): Promise<VmProtected> {
   const source = sourceOf(input.source);
   await getPolicy(context, { name: input.policy }, signal);
+  if (source.kind === "managed") await refuseTwice(context, input.name, source.resourceId, signal);
   const existing = await context.catalog.vms.get(input.name, signal);
   const now = timestamp(context.clock.now());
   const vm: ProtectedVm = {
@@ -96,6 +99,23 @@ function sourceOf(input: ProtectVmInput["source"]): VmSource {
     ...(guestUrl === undefined ? {} : { guestUrl }),
     ...(powerState === undefined ? {} : { powerState }),
   };
+}
+
+/** Two rows of one VM would take each other's snapshots for orphans. */
+async function refuseTwice(
+  context: Context,
+  name: VmName,
+  resourceId: VmResourceId,
+  signal: AbortSignal,
+): Promise<void> {
+  const rows = await listWhole(context.catalog.vms, {}, signal);
+  const other = rows.find((row) => row.name !== name && isOf(row, resourceId));
+  if (other === undefined) return;
+  throw new FarsideError(
+    "already-exists",
+    `That VM of Azure is protected already, as ${quote(other.name)}: change that one, or unprotect it first.`,
+    { details: { vm: other.name, resourceId } },
+  );
 }
 
 /** Names become file and blob names at a restore, where upper and lower case may be the same. */

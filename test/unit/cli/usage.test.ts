@@ -71,6 +71,7 @@ describe("Help", () => {
       "vault show",
       "verify",
       "versions",
+      "vm discover",
       "vm list",
       "vm protect",
       "vm show",
