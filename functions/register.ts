@@ -3,20 +3,24 @@ import { app as runtime } from "@azure/functions";
 import { poisonQueueOf } from "../shared/config/function-names.ts";
 import { taskKinds } from "../shared/core/task.ts";
 import type { App } from "../shared/compose/app.ts";
+import { discoveryEndpoints } from "./http/discovery.ts";
 import { policyEndpoints } from "./http/policies.ts";
 import { restorePointEndpoints } from "./http/restore-points.ts";
 import { runEndpoints } from "./http/runs.ts";
 import { serviceEndpoints } from "./http/service.ts";
 import { vmEndpoints } from "./http/vms.ts";
 import { poisonHandler, stepHandler } from "./queues/steps.ts";
-import { reconcileTick, scheduleTick } from "./timers/ticks.ts";
+import { discoveryTick, reconcileTick, scheduleTick } from "./timers/ticks.ts";
 
 /** The Functions connection of the queues; the tables are in the same account. */
 const connection = "FARSIDE_STATE";
 const everyMinute = "0 * * * * *";
+/** Tags change seldom, and every look lists all VMs. */
+const everyQuarter = "0 */15 * * * *";
 
 export const endpoints = [
   ...serviceEndpoints,
+  ...discoveryEndpoints,
   ...policyEndpoints,
   ...vmEndpoints,
   ...restorePointEndpoints,
@@ -26,6 +30,7 @@ export const endpoints = [
 export function registerFunctions(app: App): void {
   runtime.timer("schedule-backups", { schedule: everyMinute, handler: scheduleTick(app) });
   runtime.timer("reconcile", { schedule: everyMinute, handler: reconcileTick(app) });
+  runtime.timer("discover-vms", { schedule: everyQuarter, handler: discoveryTick(app) });
   for (const kind of taskKinds) {
     runtime.storageQueue(kind, { queueName: kind, connection, handler: stepHandler(app) });
     const queueName = poisonQueueOf(kind);

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { FarsideError } from "../../shared/core/errors.ts";
+import { FarsideError, hasCode } from "../../shared/core/errors.ts";
 import { restorePointOf } from "../../shared/core/restore-point.ts";
 import type { Defect } from "../../shared/core/vault/corrupt.ts";
 import type { Manifest } from "../../shared/core/vault/manifest.ts";
@@ -8,9 +8,11 @@ import { choosePoint } from "../../shared/operations/restore/choose-point.ts";
 import { findVm } from "../../shared/operations/vault/find-vm.ts";
 import type { RestorePoint } from "../../shared/operations/vault/list-restore-points.ts";
 import { readRestorePoints } from "../../shared/operations/vault/list-restore-points.ts";
+import type { OpenVault } from "../../shared/operations/vault/open-vault.ts";
 import { readConfiguration } from "../../shared/operations/vault/read-configuration.ts";
 import type { RestorePointView } from "../../shared/wire/http/restore-point.ts";
 import { restorePointView } from "../../shared/wire/http/restore-point.ts";
+import { parseExcludedDisks, type ExcludedDisk } from "../../shared/wire/vault/excluded-disks.ts";
 import { pointChoice } from "../choose-point.ts";
 import { formatBytes, formatTime } from "../format.ts";
 import { consistencyText } from "../run-view.ts";
@@ -77,8 +79,10 @@ export async function showPoint(
   }
   await withVault(verb, async (vault) => {
     const vmId = await findVm(vault, vm, verb.signal);
-    const view = viewOf(await choosePoint(vault, vmId, pointChoice({ point: id }), verb.signal));
-    verb.output.thing(view, [
+    const manifest = await choosePoint(vault, vmId, pointChoice({ point: id }), verb.signal);
+    const view = viewOf(manifest);
+    const excludedDisks = await excludedFrom(vault, manifest, verb.signal);
+    verb.output.thing(excludedDisks.length === 0 ? view : { ...view, excludedDisks }, [
       ["restore point", view.restorePointId],
       ["VM", view.vm],
       ["id in the vault", view.vmId],
@@ -105,7 +109,30 @@ export async function showPoint(
       { title: "new chunks", value: (disk) => String(disk.newChunks), align: "right" },
       { title: "stored", value: (disk) => formatBytes(disk.storedBytes), align: "right" },
     ]);
+    if (excludedDisks.length === 0) return;
+    verb.output.line("Disks that the VM had and this restore point has not:");
+    verb.output.table(excludedDisks, [
+      { title: "disk", value: (disk) => disk.name },
+      { title: "role", value: (disk) => disk.role },
+      { title: "lun", value: (disk) => (disk.lun === undefined ? "-" : String(disk.lun)) },
+      { title: "reason", value: (disk) => disk.reason },
+    ]);
   });
+}
+
+/** A damaged configuration is for `verify` to tell of: what the point holds is shown all the same. */
+async function excludedFrom(
+  vault: OpenVault,
+  manifest: Manifest,
+  signal: AbortSignal,
+): Promise<readonly ExcludedDisk[]> {
+  if (manifest.source.kind !== "managed") return [];
+  try {
+    return parseExcludedDisks(await readConfiguration(vault, manifest, signal));
+  } catch (error) {
+    if (hasCode(error, "vault-corrupt")) return [];
+    throw error;
+  }
 }
 
 /** One document, for people too: it is what a program or an engineer makes the VM anew from. */

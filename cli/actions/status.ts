@@ -1,6 +1,7 @@
 import type { VmStatusView } from "../../shared/wire/http/status.ts";
 import { statusSchema } from "../../shared/wire/http/status.ts";
 import { Api } from "../api.ts";
+import { discoveryLines } from "./discover.ts";
 import { formatSeconds, formatTime } from "../format.ts";
 import type { Verb } from "../verb.ts";
 
@@ -12,6 +13,7 @@ export async function status(verb: Verb): Promise<void> {
     verb.output.thing(raw, []);
     return;
   }
+  for (const line of discoveryLines(value.discovery)) verb.output.warning(line);
   if (value.vms.length === 0) {
     verb.output.line('No VM is protected yet: protect one with "farside vm protect".');
     return;

@@ -6,6 +6,7 @@ import type { VmView } from "../../shared/wire/http/vm.ts";
 import { vmViewSchema } from "../../shared/wire/http/vm.ts";
 import { Api } from "../api.ts";
 import { formatTime } from "../format.ts";
+import { refuseRules, rulesOf, rulesText } from "./disk-rules.ts";
 import type { NamedUrl } from "../parse.ts";
 import type { Verb } from "../verb.ts";
 
@@ -13,6 +14,7 @@ export interface ProtectFlags {
   readonly policy: string;
   readonly disk?: readonly NamedUrl[];
   readonly resourceId?: string;
+  readonly includeDisk?: readonly string[];
   readonly excludeDisk?: readonly string[];
   readonly osDisk?: string;
   readonly guest?: string;
@@ -48,6 +50,7 @@ function sourceOf(flags: ProtectFlags): object {
     );
   }
   if (resourceId === undefined) {
+    refuseRules(flags);
     return {
       kind: "page-blob",
       disks: disksOf(flags, disk ?? []),
@@ -55,14 +58,19 @@ function sourceOf(flags: ProtectFlags): object {
       ...(powerState === undefined ? {} : { powerState }),
     };
   }
-  const others = ["disk", "excludeDisk", "osDisk", "guest", "powerState"] as const;
+  const others = ["disk", "osDisk", "guest", "powerState"] as const;
   if (others.some((name) => flags[name] !== undefined)) {
     throw new FarsideError(
       "bad-input",
       "With --resource-id the VM's disks, state and guest are the platform's: leave out their options.",
     );
   }
-  return { kind: "managed", resourceId: parseVmResourceId(resourceId) };
+  const disks = rulesOf(flags);
+  return {
+    kind: "managed",
+    resourceId: parseVmResourceId(resourceId),
+    ...(disks === undefined ? {} : { disks }),
+  };
 }
 
 function disksOf(flags: ProtectFlags, given: readonly NamedUrl[]): readonly object[] {
@@ -92,7 +100,7 @@ export async function listVmsAction(verb: Verb): Promise<void> {
     items,
     [
       { title: "vm", value: (vm) => vm.name },
-      { title: "policy", value: (vm) => vm.policy },
+      { title: "policy", value: (vm) => (vm.protectedBy === "tag" ? `${vm.policy} (tag)` : vm.policy) },
       { title: "disks", value: (vm) => disksText(vm) },
       { title: "last restore point", value: (vm) => formatTime(vm.lastRestorePointAt) },
       { title: "active run", value: (vm) => vm.activeRunId ?? "-" },
@@ -108,7 +116,10 @@ export async function showVm(verb: Verb, nameText: string): Promise<void> {
     ["VM", value.name],
     ["id in the vault", value.vmId],
     ["policy", value.policy],
+    ["protected by", value.protectedBy === "tag" ? "its tag" : undefined],
     ["resource", value.source.kind === "managed" ? value.source.resourceId : undefined],
+    ["disks included", value.source.kind === "managed" ? rulesText(value.source.disks?.include) : undefined],
+    ["disks excluded", value.source.kind === "managed" ? rulesText(value.source.disks?.exclude) : undefined],
     ["guest", value.source.kind === "managed" ? undefined : value.source.guestUrl],
     ["power state", value.source.kind === "managed" ? undefined : value.source.powerState],
     ["system", systemText(value)],

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { Option } from "commander";
+import type { DiscoverFlags } from "../actions/discover.ts";
 import type { ProtectFlags } from "../actions/vm.ts";
 import { namedUrl } from "../parse.ts";
 import type { Cli } from "../verb.ts";
@@ -18,7 +19,11 @@ export function addVmVerbs(program: Command, cli: Cli): void {
       ).argParser(namedUrl),
     )
     .option("--resource-id <id>", "a VM of Azure with its managed disks, by its resource id")
-    .option("--exclude-disk <name...>", "leave out a disk of those given")
+    .option(
+      "--exclude-disk <rule...>",
+      "leave out disks: NAME of those given or of the VM (* for any letters), lun:N, tag:KEY[=VALUE]",
+    )
+    .option("--include-disk <rule...>", "of a VM of Azure, back up only the disks that one of these names")
     .option("--os-disk <name>", "which disk the machine starts from")
     .option("--guest <url>", "the guest's webhook, to freeze it for a consistent backup")
     .addOption(new Option("--power-state <state>", "whether the machine runs").choices(["running", "stopped"]))
@@ -30,6 +35,7 @@ export function addVmVerbs(program: Command, cli: Cli): void {
       example(
         "farside vm protect web1 --policy daily --disk os=https://acct.blob.core.windows.net/disks/web1-os.vhd",
         "farside vm protect app1 --policy daily --resource-id /subscriptions/ID/resourceGroups/prod/providers/Microsoft.Compute/virtualMachines/app1",
+        "farside vm protect app1 --policy daily --resource-id ID --exclude-disk lun:3 tag:role=scratch",
         "farside vm protect db1 --policy hourly --disk os=URL data=URL --guest http://db1.internal:8080",
       ),
     )
@@ -48,6 +54,16 @@ export function addVmVerbs(program: Command, cli: Cli): void {
     .addHelpText("after", example("farside vm show web1"))
     .action((name: string, _options: unknown, command: Command) =>
       cli.run(command, async (verb) => (await import("../actions/vm.ts")).showVm(verb, name)),
+    );
+  vm.command("discover")
+    .description(
+      "Looks for VMs of Azure by their tag now: those that have it are protected by the policy that it names, and no longer when it is gone.",
+    )
+    .option("--dry-run", "tell what would be done, and change nothing")
+    .option("--accept-removals", "confirm that many VMs of a scope lose their protection at once")
+    .addHelpText("after", example("farside vm discover --dry-run", "farside vm discover"))
+    .action((options: DiscoverFlags, command: Command) =>
+      cli.run(command, async (verb) => (await import("../actions/discover.ts")).discover(verb, options)),
     );
   vm.command("unprotect")
     .argument("<vm>")

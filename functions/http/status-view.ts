@@ -1,9 +1,10 @@
 import type { Run } from "../../shared/core/run.ts";
 import type { VaultDescriptor } from "../../shared/core/vault/descriptor.ts";
 import type { FleetStatus, VmStatus } from "../../shared/operations/manage/fleet-status.ts";
+import { discoveryReportView } from "../../shared/wire/http/discovery.ts";
 import type { StatusView, VaultView, VmStatusView } from "../../shared/wire/http/status.ts";
 
-export function statusView({ at, vms }: FleetStatus): StatusView {
+export function statusView({ at, vms, discovery }: FleetStatus): StatusView {
   const count = (protection: VmStatus["protection"]): number => vms.filter((vm) => vm.protection === protection).length;
   return {
     at,
@@ -15,6 +16,7 @@ export function statusView({ at, vms }: FleetStatus): StatusView {
       running: vms.filter((vm) => vm.activeRun !== undefined).length,
     },
     vms: vms.map(vmStatusView),
+    discovery: discovery.map(discoveryReportView),
   };
 }
 

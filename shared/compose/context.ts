@@ -1,6 +1,7 @@
 /** Config → the context that every operation works with. Touches no network. */
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
 import { ManagedDiskSource } from "../adapters/azure/managed/managed-disk-source.ts";
+import { ArmVmDirectory } from "../adapters/azure/managed/vm-directory.ts";
 import { PageBlobReverter } from "../adapters/azure/page-blob-reverter.ts";
 import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
 import type { StorageConnection } from "../adapters/azure/storage-connection.ts";
@@ -25,7 +26,8 @@ export async function createContext(config: Config): Promise<Context> {
   const connection = await stateConnection(config.state);
   const accounts = await openAccounts(config.accounts, usesIdentity(config) ? "by-identity" : undefined);
   const pageBlobs = new PageBlobSource(accounts);
-  const managedDisks = new ManagedDiskSource({ arm: armOpener(config.arm, clock), clock });
+  const arm = armOpener(config.arm, clock);
+  const managedDisks = new ManagedDiskSource({ arm, clock });
   const reverter = new PageBlobReverter(accounts);
   return {
     clock,
@@ -35,6 +37,7 @@ export async function createContext(config: Config): Promise<Context> {
     catalog: new TableCatalog(connection),
     tasks: new StorageTaskQueue(connection),
     source: (kind) => (kind === "managed" ? managedDisks : pageBlobs),
+    discovery: { ...config.discovery, directory: new ArmVmDirectory(arm) },
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
     reverter: (kind) => (kind === "managed" ? undefined : reverter),

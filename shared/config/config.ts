@@ -4,6 +4,8 @@
  */
 import type { ArmAccess } from "./arm.ts";
 import { readArm } from "./arm.ts";
+import type { DiscoverySettings } from "./discovery.ts";
+import { readDiscovery } from "./discovery.ts";
 import type { Limits } from "./limits.ts";
 import { readLimits } from "./limits.ts";
 import type { Environment } from "./problems.ts";
@@ -28,6 +30,7 @@ export interface Config extends VaultConfig {
   readonly state: StateAccess;
   readonly accounts: readonly AccountAccess[];
   readonly arm: ArmAccess;
+  readonly discovery: DiscoverySettings;
   readonly limits: Limits;
 }
 
@@ -39,11 +42,12 @@ export function readConfig(environment: Environment, hostJson: string | undefine
   const vault = readVault(environment, problems);
   const accounts = readAccounts(environment, problems);
   const arm = readArm(environment, problems);
+  const discovery = readDiscovery(environment, problems);
   const passphrase = readPassphrase(environment, problems);
   const limits = readLimits(environment, hostJson, problems);
   problems.throwIfAny();
   if (state === undefined || vault === undefined) throw new Error("A missing setting was not reported.");
-  return { state, vault, accounts, arm, passphrase, limits };
+  return { state, vault, accounts, arm, discovery, passphrase, limits };
 }
 
 export function readVaultConfig(environment: Environment): VaultConfig {

@@ -3,7 +3,7 @@ import type { TaskKind } from "../core/task.ts";
 import { taskKinds } from "../core/task.ts";
 import { routes } from "../wire/http/routes.ts";
 
-const timerNames = ["schedule-backups", "reconcile"] as const;
+const timerNames = ["schedule-backups", "reconcile", "discover-vms"] as const;
 
 /** The host moves a message there after its last delivery. */
 export const poisonQueueOf = (kind: TaskKind): string => `${kind}-poison`;

@@ -11,6 +11,8 @@ export const runEvents = {
   startFailed: "vm-start-failed",
   running: "vm-running",
   leftStopped: "vm-left-stopped",
+  disksLeft: "disks-left-out",
+  diskRuleIdle: "disk-rule-idle",
   snapshotsBegun: "snapshots-begun",
   snapshotsTaken: "snapshots-taken",
   attemptLost: "attempt-lost",

@@ -1,5 +1,6 @@
 /** A protected VM: where its disks are, how its guest is reached, which policy it follows. */
 import { createHash } from "node:crypto";
+import type { DiskRules } from "./disk-selection.ts";
 import { FarsideError } from "./errors.ts";
 import type { DiskName, PointId, PolicyName, RunId, VmId, VmName } from "./ids.ts";
 import { parseVmId } from "./ids.ts";
@@ -30,6 +31,8 @@ export interface PageBlobSource {
 export interface ManagedSource {
   readonly kind: "managed";
   readonly resourceId: VmResourceId;
+  /** Without them all its disks, but for those that are tagged to be left out. */
+  readonly disks?: DiskRules;
 }
 
 export type VmSource = PageBlobSource | ManagedSource;
@@ -60,6 +63,8 @@ export interface ProtectedVm {
   readonly name: VmName;
   readonly vmId: VmId;
   readonly policy: PolicyName;
+  /** By discovery, after its tag; absent where a person protected it. */
+  readonly protectedBy?: "tag";
   readonly source: VmSource;
   readonly osType?: "linux" | "windows";
   /** As the platform names it, e.g. "2008 R2" or "22.04". */

@@ -7,6 +7,8 @@ import type { Catalog } from "../ports/catalog.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { DiskSource } from "../ports/disk-source.ts";
 import type { DiskReverter } from "../ports/disk-reverter.ts";
+import type { DiscoveryScope } from "../core/discovery-scope.ts";
+import type { VmDirectory } from "../ports/vm-directory.ts";
 import type { RunTarget } from "../ports/run-target.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { GuestAgent } from "../ports/guest-agent.ts";
@@ -29,6 +31,14 @@ export interface StepLimits {
   readonly sampleChunks: number;
 }
 
+export interface Discovery {
+  /** Where VMs are looked for; empty where none are. */
+  readonly scopes: readonly DiscoveryScope[];
+  /** The tag whose value is the policy of a VM. */
+  readonly tag: string;
+  readonly directory: VmDirectory;
+}
+
 export interface Context {
   readonly clock: Clock;
   readonly random: Random;
@@ -37,6 +47,7 @@ export interface Context {
   readonly catalog: Catalog;
   readonly tasks: TaskQueue;
   readonly source: (kind: VmSource["kind"]) => DiskSource;
+  readonly discovery: Discovery;
   readonly guest: GuestAgent;
   readonly target: RunTarget;
   /** Undefined for a kind of source whose disks cannot be written in place. */

@@ -6,6 +6,7 @@
  * 2. Rows are parsed when read; one that does not parse throws `internal`, naming table and key.
  * 3. "Absent" only where the service said so.
  */
+import type { DiscoveryReport } from "../core/discovery-report.ts";
 import type { PointId, PolicyName, RunId, VmId, VmName } from "../core/ids.ts";
 import type { Policy } from "../core/policy.ts";
 import type { RestorePoint } from "../core/restore-point.ts";
@@ -83,5 +84,7 @@ export interface Catalog {
   readonly restorePoints: Collection<{ vmId: VmId; pointId: PointId }, RestorePoint, { vmId: VmId }>;
   readonly scheduleCursors: Collection<PolicyName, ScheduleCursor, NoColumns>;
   readonly sourceAccounts: Collection<string, SourceAccount, NoColumns>;
+  /** By the scope, in lower case. */
+  readonly discoveryReports: Collection<string, DiscoveryReport, NoColumns>;
   readonly idempotentRequests: Collection<string, IdempotentRequest, NoColumns>;
 }

@@ -24,11 +24,20 @@ export interface SourceDisk {
   readonly identity: string;
 }
 
+/** A disk that the VM has and its settings, or a tag, leave out. */
+export interface LeftDisk {
+  readonly name: DiskName;
+  readonly reason: string;
+}
+
 export interface VmInspection {
   readonly powerState: PowerState;
   /** Why it is not safe to back it up now; empty where it is. */
   readonly conditions: readonly TransientCondition[];
   readonly disks: readonly SourceDisk[];
+  readonly leftDisks?: readonly LeftDisk[];
+  /** Rules of the VM's settings that match no disk, as a person writes them. */
+  readonly idleRules?: readonly string[];
   /** What is captured of the VM's configuration: JSON of integers, strings, booleans, arrays and objects. No secrets. */
   readonly configuration: Readonly<Record<string, unknown>>;
   /** What it would lose, or risk, by being stopped and started; sentences. */

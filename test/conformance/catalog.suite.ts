@@ -45,6 +45,17 @@ export function catalogConformance(make: () => Promise<Catalog>): void {
         probedAt: cursor.slot,
         note: "n",
       } as const;
+      const report = {
+        scope: "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/café",
+        at: cursor.slot,
+        completeAt: cursor.slot,
+        vms: 2,
+        tagged: 1,
+        error: { code: "throttled", message: "Later." },
+        notBefore: cursor.slot,
+        problems: [{ resourceId: "/subscriptions/x", problem: "There is no policy." }],
+        problemsInAll: 1,
+      } as const;
       const request = { requestId: "ab".repeat(32), runId: sampleRunId(901), createdAt: cursor.slot };
       const values = [
         [await insert(catalog.policies, samplePolicy), await catalog.policies.get(samplePolicy.name, signal)],
@@ -54,6 +65,10 @@ export function catalogConformance(make: () => Promise<Catalog>): void {
         [await insert(catalog.runEvents, event), await catalog.runEvents.get(event, signal)],
         [await insert(catalog.scheduleCursors, cursor), await catalog.scheduleCursors.get(cursor.policy, signal)],
         [await insert(catalog.sourceAccounts, account), await catalog.sourceAccounts.get(account.account, signal)],
+        [
+          await insert(catalog.discoveryReports, report),
+          await catalog.discoveryReports.get(report.scope.toLowerCase(), signal),
+        ],
         [
           await insert(catalog.idempotentRequests, request),
           await catalog.idempotentRequests.get(request.requestId, signal),
@@ -68,6 +83,7 @@ export function catalogConformance(make: () => Promise<Catalog>): void {
         event,
         cursor,
         account,
+        report,
         request,
       ]);
     });

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { BlobVaultStore } from "../../shared/adapters/azure/blob-vault-store.ts";
 import { HttpGuestAgent, type GuestLimits } from "../../shared/adapters/azure/http-guest-agent.ts";
 import { ManagedDiskSource } from "../../shared/adapters/azure/managed/managed-disk-source.ts";
+import { ArmVmDirectory } from "../../shared/adapters/azure/managed/vm-directory.ts";
 import { armOpener } from "../../shared/compose/arm.ts";
 import { PageBlobSource } from "../../shared/adapters/azure/page-blob-source.ts";
 import { PageBlobReverter } from "../../shared/adapters/azure/page-blob-reverter.ts";
@@ -17,6 +18,7 @@ import { MemoryCatalog } from "../../shared/adapters/memory/memory-catalog.ts";
 import { MemoryTaskQueue } from "../../shared/adapters/memory/memory-task-queue.ts";
 import { cronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
 import { systemClock, systemRandom } from "../../shared/compose/system.ts";
+import type { DiscoveryScope } from "../../shared/core/discovery-scope.ts";
 import type { ConsistencyLevel } from "../../shared/core/consistency.ts";
 import { hasCode } from "../../shared/core/errors.ts";
 import type { RunId, VmName } from "../../shared/core/ids.ts";
@@ -45,6 +47,9 @@ export interface RealPipelineOptions {
   readonly armUrl?: string;
   /** A tick of the reconciler in every minute that passes while a run is driven. */
   readonly reconciles?: true;
+  /** Where VMs are looked for, and by which tag. */
+  readonly scopes?: readonly DiscoveryScope[];
+  readonly tag?: string;
   /** How long a guest may take to answer, where a test cannot wait as long as the service does. */
   readonly guestLimits?: GuestLimits;
 }
@@ -105,10 +110,8 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
   );
   const source = new PageBlobSource(accounts);
   const { armUrl } = options;
-  const managed =
-    armUrl === undefined
-      ? undefined
-      : new ManagedDiskSource({ arm: armOpener({ kind: "local", url: armUrl }, clock), clock });
+  const arm = armOpener(armUrl === undefined ? { kind: "azure" } : { kind: "local", url: armUrl }, clock);
+  const managed = armUrl === undefined ? undefined : new ManagedDiskSource({ arm, clock });
   const reverter = new PageBlobReverter(accounts);
   const queue = new MemoryTaskQueue(clock);
   const context: Context = {
@@ -119,6 +122,11 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     catalog: new MemoryCatalog(),
     tasks: queue,
     source: (kind) => (kind === "managed" && managed !== undefined ? managed : source),
+    discovery: {
+      scopes: options.scopes ?? [],
+      tag: options.tag ?? "farside-policy",
+      directory: new ArmVmDirectory(arm),
+    },
     guest: new HttpGuestAgent(options.guestLimits),
     target: new PageBlobTarget(accounts),
     reverter: () => reverter,

@@ -14,6 +14,7 @@ import type { Context } from "../../shared/operations/context.ts";
 import { createTransfer } from "../../shared/operations/transfer.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { DiskSource, VmInspection } from "../../shared/ports/disk-source.ts";
+import type { VmDirectory } from "../../shared/ports/vm-directory.ts";
 import type { RunTarget } from "../../shared/ports/run-target.ts";
 import type { GuestAgent } from "../../shared/ports/guest-agent.ts";
 import { requireSource } from "../../shared/core/vm.ts";
@@ -56,6 +57,7 @@ export function createTestApp(): TestApp {
     catalog,
     tasks,
     source: () => sourceOf(disks),
+    discovery: { scopes: [], tag: "farside-policy", directory: missing("directory") as VmDirectory },
     guest: missing("guest") as GuestAgent,
     target: missing("target") as RunTarget,
     reverter: () => undefined,

@@ -183,6 +183,7 @@ export class TableCatalog implements Catalog {
   readonly restorePoints;
   readonly scheduleCursors;
   readonly sourceAccounts;
+  readonly discoveryReports;
   readonly idempotentRequests;
 
   constructor(connection: StorageConnection) {
@@ -194,6 +195,7 @@ export class TableCatalog implements Catalog {
     this.restorePoints = new TableCollection(connection, collections.restorePoints);
     this.scheduleCursors = new TableCollection(connection, collections.scheduleCursors);
     this.sourceAccounts = new TableCollection(connection, collections.sourceAccounts);
+    this.discoveryReports = new TableCollection(connection, collections.discoveryReports);
     this.idempotentRequests = new TableCollection(connection, collections.idempotentRequests);
   }
 }

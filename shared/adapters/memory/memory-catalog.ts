@@ -105,6 +105,7 @@ export class MemoryCatalog implements Catalog {
   readonly restorePoints = new MemoryCollection(collections.restorePoints);
   readonly scheduleCursors = new MemoryCollection(collections.scheduleCursors);
   readonly sourceAccounts = new MemoryCollection(collections.sourceAccounts);
+  readonly discoveryReports = new MemoryCollection(collections.discoveryReports);
   readonly idempotentRequests = new MemoryCollection(collections.idempotentRequests);
 }
 

@@ -8,8 +8,8 @@ import type { AttemptId, DiskName, RunId } from "../../core/ids.ts";
 import type { TransientCondition } from "../../core/preflight.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import { timestamp } from "../../core/timestamp.ts";
-import type { PageBlobDisk, PageBlobSource, ProtectedVm } from "../../core/vm.ts";
-import { requireSource } from "../../core/vm.ts";
+import type { VmResourceId } from "../../core/resource-id.ts";
+import type { PageBlobDisk, ProtectedVm, VmSource } from "../../core/vm.ts";
 import type {
   ByteRange,
   ChangedRange,
@@ -69,6 +69,8 @@ export class MemoryDiskSource implements DiskSource {
   readonly #disks = new Map<string, Disk>();
   readonly #snapshots = new Map<string, Snapshot>();
   readonly #everMade = new Map<string, Snapshot>();
+  /** The disks of VMs of a platform, whose rows do not name them; by resource id. */
+  readonly #managed = new Map<string, readonly PageBlobDisk[]>();
   /** Those of nobody's attempt. */
   readonly #kept = new Map<string, SparseImage>();
   readonly #begun = new Map<string, { left: number; readonly snapshots: readonly DiskSnapshot[] }>();
@@ -84,6 +86,14 @@ export class MemoryDiskSource implements DiskSource {
   /** A new, empty disk; one of this URL is replaced by a disk of another identity. */
   addDisk(url: string, sizeBytes: number): void {
     this.#disks.set(url, { identity: `disk-${++this.#made}`, ...emptyImage(sizeBytes) });
+  }
+
+  hasDisk(url: string): boolean {
+    return this.#disks.has(url);
+  }
+
+  addVm(resourceId: VmResourceId, disks: readonly PageBlobDisk[]): void {
+    this.#managed.set(resourceId.toLowerCase(), disks);
   }
 
   removeDisk(url: string): void {
@@ -136,12 +146,18 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
-    const source = requireSource(vm, "page-blob");
+    const { source } = vm;
+    const disks = this.#disksOf(vm);
     return this.#turn(signal, () => ({
-      powerState: source.powerState ?? this.#standing(source) ?? this.powerState,
+      powerState:
+        (source.kind === "page-blob" ? source.powerState : undefined) ?? this.#standing(source) ?? this.powerState,
       conditions: this.#isMoving(source) ? ["provisioning", ...this.conditions] : this.conditions,
-      disks: source.disks.map((disk) => this.#describe(disk)),
-      configuration: { name: vm.name, disks: source.disks.map(({ name, role }) => ({ name, role })) },
+      disks: disks.map((disk) => this.#describe(disk)),
+      configuration: {
+        name: vm.name,
+        ...(source.kind === "managed" ? { resourceId: source.resourceId } : {}),
+        disks: disks.map(({ name, role }) => ({ name, role })),
+      },
     }));
   }
 
@@ -202,17 +218,17 @@ export class MemoryDiskSource implements DiskSource {
     return { kind: "waiting", operation: attemptId, retryAfterMs: 60_000, isFixed: this.isFixed };
   }
 
-  #standing(source: PageBlobSource): "running" | "stopped" | undefined {
+  #standing(source: VmSource): "running" | "stopped" | undefined {
     const phase = this.power?.phaseOf(source);
     return phase === "running" || phase === "stopped" ? phase : undefined;
   }
 
-  #isMoving(source: PageBlobSource): boolean {
+  #isMoving(source: VmSource): boolean {
     return this.power !== undefined && this.#standing(source) === undefined;
   }
 
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
-    const urls = new Set(requireSource(vm, "page-blob").disks.map((disk) => disk.url));
+    const urls = new Set(this.#disksOf(vm).map((disk) => disk.url));
     return this.#turn(signal, () =>
       [...this.#snapshots]
         .filter(([, snapshot]) => urls.has(snapshot.url))
@@ -290,8 +306,13 @@ export class MemoryDiskSource implements DiskSource {
     return { name, ...(lun === undefined ? {} : { lun }), role, sizeBytes, logicalSectorSize: 512, identity };
   }
 
+  #disksOf({ source }: ProtectedVm): readonly PageBlobDisk[] {
+    if (source.kind === "page-blob") return source.disks;
+    return this.#managed.get(source.resourceId.toLowerCase()) ?? [];
+  }
+
   #urlOf(vm: ProtectedVm, name: DiskName): string {
-    const disk = requireSource(vm, "page-blob").disks.find((one) => one.name === name);
+    const disk = this.#disksOf(vm).find((one) => one.name === name);
     if (disk === undefined) throw new FarsideError("not-found", `The VM ${vm.name} has no disk ${name}.`);
     return disk.url;
   }

@@ -25,6 +25,7 @@ import { freezePlan } from "./freeze-plan.ts";
 import { whileFrozen, type FreezePlan } from "./freeze.ts";
 import { stopForSnapshots } from "./halt.ts";
 import { readSettings } from "./read-settings.ts";
+import { recordSelection } from "./record-selection.ts";
 import { refuseShutdown } from "./refuse-shutdown.ts";
 import { checkLeast, foundBefore, recordSet, type TakenSnapshots } from "./record-set.ts";
 
@@ -59,6 +60,7 @@ export async function takeSnapshots(
       `The VM ${quote(vm.name)} has no disks to back up: protect it again with its disks.`,
     );
   }
+  await recordSelection(context, run.runId, inspection, signal);
   const stops = policy.shutdown === true && inspection.powerState === "running";
   const plan = await freezePlan(context, run, { vm, source, powerState: inspection.powerState }, signal);
   if (plan.kind === "none" && !stops) checkLeast(run, plan);

@@ -1,4 +1,5 @@
 import pLimit from "p-limit";
+import type { DiscoveryReport } from "../../core/discovery-report.ts";
 import type { Policy } from "../../core/policy.ts";
 import type { Run } from "../../core/run.ts";
 import type { RunId } from "../../core/ids.ts";
@@ -28,6 +29,8 @@ export interface VmStatus {
 export interface FleetStatus {
   readonly at: Timestamp;
   readonly vms: readonly VmStatus[];
+  /** How the last look at each scope went; empty where none is configured. */
+  readonly discovery: readonly DiscoveryReport[];
 }
 
 const readsAtOnce = 16;
@@ -47,7 +50,8 @@ export async function fleetStatus(
   const statuses = await Promise.all(
     vms.map((vm) => limit(() => vmStatus(context, vm, policies.get(vm.policy), now, signal))),
   );
-  return { at: now, vms: statuses };
+  const discovery = context.discovery.scopes.length === 0 ? [] : await listWhole(catalog.discoveryReports, {}, signal);
+  return { at: now, vms: statuses, discovery };
 }
 
 async function vmStatus(

@@ -1,8 +1,9 @@
+import type { DiskRules } from "../../core/disk-selection.ts";
 import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, PolicyName, VmName } from "../../core/ids.ts";
 import { quote } from "../../core/ids.ts";
 import { timestamp } from "../../core/timestamp.ts";
-import { parseVmResourceId } from "../../core/resource-id.ts";
+import { parseVmResourceId, type VmResourceId } from "../../core/resource-id.ts";
 import type { PageBlobDisk, ProtectedVm, VmSource } from "../../core/vm.ts";
 import { vmIdOf } from "../../core/vm.ts";
 import type { DiskRole } from "../../core/vault/manifest.ts";
@@ -10,6 +11,8 @@ import type { Context } from "../context.ts";
 import { forgetHalfReverts } from "../restore/half-reverts.ts";
 import { refuseShutdown } from "../backup/refuse-shutdown.ts";
 import { getPolicy } from "./get-policy.ts";
+import { listWhole } from "./list-whole.ts";
+import { isOf } from "./protect-discovered.ts";
 
 interface PageBlobInput {
   readonly kind: "page-blob";
@@ -23,10 +26,16 @@ interface PageBlobInput {
   readonly powerState?: "running" | "stopped" | undefined;
 }
 
+interface ManagedInput {
+  readonly kind: "managed";
+  readonly resourceId: string;
+  readonly disks?: DiskRules | undefined;
+}
+
 export interface ProtectVmInput {
   readonly name: VmName;
   readonly policy: PolicyName;
-  readonly source: PageBlobInput | { readonly kind: "managed"; readonly resourceId: string };
+  readonly source: PageBlobInput | ManagedInput;
   readonly osType?: "linux" | "windows" | undefined;
   readonly osVersion?: string | undefined;
   readonly role?: "domain-controller" | undefined;
@@ -49,6 +58,7 @@ export async function protectVm(context: Context, input: ProtectVmInput, signal:
   const source = sourceOf(input.source);
   const { value: policy } = await getPolicy(context, { name: input.policy }, signal);
   refuseShutdown(context, { name: input.name, source }, policy);
+  if (source.kind === "managed") await refuseTwice(context, input.name, source.resourceId, signal);
   const existing = await context.catalog.vms.get(input.name, signal);
   const now = timestamp(context.clock.now());
   const vm: ProtectedVm = {
@@ -80,7 +90,10 @@ export async function protectVm(context: Context, input: ProtectVmInput, signal:
 }
 
 function sourceOf(input: ProtectVmInput["source"]): VmSource {
-  if (input.kind === "managed") return { kind: "managed", resourceId: parseVmResourceId(input.resourceId) };
+  if (input.kind === "managed") {
+    const resourceId = parseVmResourceId(input.resourceId);
+    return { kind: "managed", resourceId, ...(input.disks === undefined ? {} : { disks: input.disks }) };
+  }
   const { disks, guestUrl, powerState } = input;
   checkDisks(disks);
   return {
@@ -89,6 +102,23 @@ function sourceOf(input: ProtectVmInput["source"]): VmSource {
     ...(guestUrl === undefined ? {} : { guestUrl }),
     ...(powerState === undefined ? {} : { powerState }),
   };
+}
+
+/** Two rows of one VM would take each other's snapshots for orphans. */
+async function refuseTwice(
+  context: Context,
+  name: VmName,
+  resourceId: VmResourceId,
+  signal: AbortSignal,
+): Promise<void> {
+  const rows = await listWhole(context.catalog.vms, {}, signal);
+  const other = rows.find((row) => row.name !== name && isOf(row, resourceId));
+  if (other === undefined) return;
+  throw new FarsideError(
+    "already-exists",
+    `That VM of Azure is protected already, as ${quote(other.name)}: change that one, or unprotect it first.`,
+    { details: { vm: other.name, resourceId } },
+  );
 }
 
 /** Names become file and blob names at a restore, where upper and lower case may be the same. */

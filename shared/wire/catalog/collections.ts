@@ -6,6 +6,7 @@ import { hasEnded, type Run, type RunEvent } from "../../core/run.ts";
 import { descendingUlid } from "../../core/ulid.ts";
 import type { ProtectedVm, VmState } from "../../core/vm.ts";
 import type { z } from "zod";
+import { discoveryReportRow } from "./discovery-row.ts";
 import { policyRow } from "./policy-row.ts";
 import { restorePointRow } from "./restore-point-row.ts";
 import type { CollectionDefinition } from "./row.ts";
@@ -93,6 +94,9 @@ export const collections = {
   restorePoints,
   scheduleCursors: whole("farsideschedulecursors", scheduleCursorRow, (cursor) => cursor.policy),
   sourceAccounts: whole("farsidesourceaccounts", sourceAccountRow, (source): string => source.account),
+  discoveryReports: whole("farsidediscoveryreports", discoveryReportRow, (report): string =>
+    report.scope.toLowerCase(),
+  ),
   idempotentRequests: whole("farsideidempotentrequests", idempotentRequestRow, (request): string => request.requestId),
 } as const;
 

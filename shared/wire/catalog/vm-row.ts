@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { DiskRule, DiskRules } from "../../core/disk-selection.ts";
 import type { ManagedSource, PageBlobDisk, PageBlobSource, ProtectedVm, VmSource, VmState } from "../../core/vm.ts";
 import {
   count,
@@ -29,7 +30,21 @@ const pageBlobSource = record<PageBlobSource>({
   powerState: z.enum(["running", "stopped"]).exactOptional(),
 });
 
-const managedSource = record<ManagedSource>({ kind: z.literal("managed"), resourceId: vmResourceId });
+type RuleOf<Kind extends DiskRule["kind"]> = Extract<DiskRule, { readonly kind: Kind }>;
+
+const diskRules = z.array(
+  variants<DiskRule>("kind", [
+    record<RuleOf<"name">>({ kind: z.literal("name"), pattern: z.string() }),
+    record<RuleOf<"lun">>({ kind: z.literal("lun"), lun: count }),
+    record<RuleOf<"tag">>({ kind: z.literal("tag"), name: z.string(), value: z.string().exactOptional() }),
+  ]),
+);
+
+const managedSource = record<ManagedSource>({
+  kind: z.literal("managed"),
+  resourceId: vmResourceId,
+  disks: record<DiskRules>({ include: diskRules.exactOptional(), exclude: diskRules.exactOptional() }).exactOptional(),
+});
 
 export const vmSource = variants<VmSource>("kind", [pageBlobSource, managedSource]);
 
@@ -37,6 +52,7 @@ export const vmRow = record<ProtectedVm>({
   name: vmName,
   vmId,
   policy: policyName,
+  protectedBy: z.literal("tag").exactOptional(),
   source: vmSource,
   osType: z.enum(["linux", "windows"]).exactOptional(),
   osVersion: z.string().exactOptional(),

@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import type { ErrorCode } from "../../core/errors.ts";
+import { discoveryBodySchema, discoveryViewSchema } from "./discovery.ts";
 import { pointIdSchema, policyNameSchema, runIdSchema, vmNameSchema } from "./names.ts";
 import { noQuerySchema, pageQuerySchema, pageSchema, runsQuerySchema } from "./page.ts";
 import { policyBodySchema, policyViewSchema } from "./policy.ts";
@@ -99,6 +100,17 @@ export const routes = {
     answers: [ok("Done.", scheduleTickSchema)],
     problems: ["bad-input"],
   }),
+  runDiscovery: route({
+    ...post,
+    name: "run-discovery",
+    path: "discovery",
+    summary:
+      "Looks for VMs by their tag, as its timer does every 15 minutes: those that have it are protected by the policy that it names, and no longer when it is gone.",
+    params: none,
+    body: discoveryBodySchema,
+    answers: [ok("What was found and done.", discoveryViewSchema)],
+    problems: ["bad-input", "unavailable", "passphrase-missing", "passphrase-wrong"],
+  }),
   listPolicies: route({
     ...read,
     name: "list-policies",
@@ -162,7 +174,7 @@ export const routes = {
     params: vmParams,
     body: vmBodySchema,
     answers: [ok("Changed.", vmViewSchema), created("Protected.", vmViewSchema)],
-    problems: ["bad-input", "not-found", "conflict", "forbidden", "unavailable"],
+    problems: ["bad-input", "not-found", "already-exists", "conflict", "forbidden", "unavailable"],
   }),
   unprotectVm: route({
     ...remove,
@@ -171,7 +183,7 @@ export const routes = {
     summary: "Stops protecting a VM. Its restore points stay.",
     params: vmParams,
     answers: [gone],
-    problems: ["bad-input", "not-found", "run-active", "conflict"],
+    problems: ["bad-input", "not-found", "run-active", "refused", "conflict"],
   }),
   requestBackup: route({
     ...post,

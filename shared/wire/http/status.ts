@@ -1,5 +1,6 @@
 /** The fleet at a glance: every protected VM, its newest restore point against its RPO, and what runs now. */
 import { z } from "zod";
+import { discoveryReportSchema } from "./discovery.ts";
 import { instantSchema, pointIdSchema, policyNameSchema, runIdSchema, runStateSchema, vmNameSchema } from "./names.ts";
 import { runErrorSchema } from "./run.ts";
 
@@ -29,6 +30,7 @@ export const statusSchema = z.object({
   at: instantSchema,
   summary: z.object({ vms: z.int(), ok: z.int(), late: z.int(), none: z.int(), running: z.int() }),
   vms: z.array(vmStatusSchema),
+  discovery: z.array(discoveryReportSchema).describe("How the last look for tagged VMs went, scope by scope."),
 });
 export type StatusView = z.output<typeof statusSchema>;
 export type VmStatusView = z.output<typeof vmStatusSchema>;

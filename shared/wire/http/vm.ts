@@ -1,6 +1,6 @@
 /** Protected VMs over HTTP. */
 import { z } from "zod";
-import type { ProtectedVm, VmState } from "../../core/vm.ts";
+import type { ProtectedVm, VmSource, VmState } from "../../core/vm.ts";
 import { diskNameSchema, instantSchema, pointIdSchema, policyNameSchema, runIdSchema, vmNameSchema } from "./names.ts";
 
 /** A SAS or a password in a URL would end up in rows and logs. */
@@ -39,12 +39,41 @@ const pageBlobSchema = z.strictObject({
   powerState: z.enum(["running", "stopped"]).optional(),
 });
 
+const diskRulesSchema = z
+  .array(
+    z.discriminatedUnion("kind", [
+      z.strictObject({
+        kind: z.literal("name"),
+        pattern: z
+          .string()
+          .max(80)
+          .regex(/^[\p{L}\p{N}._*-]+$/u, 'This is no name of a disk: letters, digits, ".", "_", "-" and "*".')
+          .describe('Of the disk resource; "*" stands for any letters.'),
+      }),
+      z.strictObject({ kind: z.literal("lun"), lun: z.int().min(0).max(63) }),
+      z.strictObject({
+        kind: z.literal("tag"),
+        name: z.string().min(1).max(512).describe("Of a tag of the disk resource."),
+        value: z.string().max(256).exactOptional().describe("Any, where it is left away."),
+      }),
+    ]),
+  )
+  .min(1)
+  .max(100);
+
 const managedSchema = z.strictObject({
   kind: z.literal("managed"),
   resourceId: z
     .string()
     .max(1024)
     .describe("/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Compute/virtualMachines/<name>"),
+  disks: z
+    .strictObject({
+      include: diskRulesSchema.exactOptional().describe("Where it is given, only disks that one of these matches."),
+      exclude: diskRulesSchema.exactOptional().describe("Left out in any case, also the OS disk."),
+    })
+    .optional()
+    .describe("Which disks are backed up; all, where it is left away. Those tagged farside-exclude=true never are."),
 });
 
 const sourceSchema = z.discriminatedUnion("kind", [pageBlobSchema, managedSchema]);
@@ -61,6 +90,7 @@ export const vmBodySchema = z.strictObject({
 /** What GET answers. */
 export const vmViewSchema = z.object({
   ...vmBodySchema.shape,
+  protectedBy: z.enum(["manual", "tag"]).describe("tag: by discovery, and until the tag goes."),
   name: vmNameSchema,
   vmId: z.string(),
   protectedAt: instantSchema,
@@ -73,14 +103,30 @@ export const vmViewSchema = z.object({
 export type VmView = z.output<typeof vmViewSchema>;
 
 export function vmView(vm: ProtectedVm, state: VmState | undefined): VmView {
-  const { source, ...rest } = vm;
+  const { source, protectedBy = "manual", ...rest } = vm;
   return {
     ...rest,
-    source: source.kind === "managed" ? source : { ...source, disks: source.disks.map((disk) => ({ ...disk })) },
+    protectedBy,
+    source: sourceView(source),
     ...(state?.activeRunId === undefined ? {} : { activeRunId: state.activeRunId }),
     ...(state?.lastRunId === undefined ? {} : { lastRunId: state.lastRunId }),
     ...(state?.lastPointId === undefined ? {} : { lastRestorePointId: state.lastPointId }),
     ...(state?.lastPointAt === undefined ? {} : { lastRestorePointAt: state.lastPointAt }),
+  };
+}
+
+function sourceView(source: VmSource): VmView["source"] {
+  if (source.kind === "page-blob") return { ...source, disks: source.disks.map((disk) => ({ ...disk })) };
+  const { kind, resourceId, disks } = source;
+  if (disks === undefined) return { kind, resourceId };
+  const { include, exclude } = disks;
+  return {
+    kind,
+    resourceId,
+    disks: {
+      ...(include === undefined ? {} : { include: include.map((rule) => ({ ...rule })) }),
+      ...(exclude === undefined ? {} : { exclude: exclude.map((rule) => ({ ...rule })) }),
+    },
   };
 }
 

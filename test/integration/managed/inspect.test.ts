@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => region.stop());
 
-const inspect = () => inspectVm(arm, vm.resourceId, never);
+const inspect = () => inspectVm(arm, vm, never);
 const change = (id: string, properties: Readonly<Record<string, unknown>>) =>
   void region.server.arm.resources.change(id, properties);
 

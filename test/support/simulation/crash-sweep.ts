@@ -29,7 +29,7 @@ export interface SweepReport {
 /** After a call that only reads nothing is different from before it: one of the two is enough. */
 function phasesOf(call: string): readonly ("before" | "after")[] {
   const reads =
-    /\.(get|list|listFolders|read|head|inspect|listSnapshots|snapshotExists|allocatedRanges|changedRanges|state|isTaken)$/;
+    /\.(get|find|list|listFolders|read|head|inspect|listSnapshots|snapshotExists|allocatedRanges|changedRanges|state|isTaken)$/;
   return reads.test(call) ? ["before"] : ["before", "after"];
 }
 

@@ -42,4 +42,10 @@ async function* iterate(call: string, original: () => AsyncIterable<unknown>, ga
 }
 
 const synchronous = new Set(["source.accountOf", "target.locate"]);
-const iterating = new Set(["source.allocatedRanges", "source.changedRanges", "store.list", "store.listFolders"]);
+const iterating = new Set([
+  "directory.list",
+  "source.allocatedRanges",
+  "source.changedRanges",
+  "store.list",
+  "store.listFolders",
+]);

@@ -8,8 +8,10 @@ import { MemoryDiskSource } from "../../../shared/adapters/memory/memory-disk-so
 import { MemoryDiskTarget } from "../../../shared/adapters/memory/memory-disk-target.ts";
 import { MemoryGuest } from "../../../shared/adapters/memory/memory-guest.ts";
 import { MemoryTaskQueue, type PendingTask } from "../../../shared/adapters/memory/memory-task-queue.ts";
+import { MemoryVmDirectory } from "../../../shared/adapters/memory/memory-vm-directory.ts";
 import { MemoryVaultStore } from "../../../shared/adapters/memory/memory-vault-store.ts";
 import type { ConsistencyLevel } from "../../../shared/core/consistency.ts";
+import type { DiscoveryScope } from "../../../shared/core/discovery-scope.ts";
 import { FarsideError } from "../../../shared/core/errors.ts";
 import { parseDiskName, parsePolicyName, parseVmName, type RunId } from "../../../shared/core/ids.ts";
 import type { Policy } from "../../../shared/core/policy.ts";
@@ -55,6 +57,8 @@ export class World {
   readonly source = new MemoryDiskSource(this.clock.serviceNow);
   readonly reverter = new MemoryDiskReverter(this.source);
   readonly target = new MemoryDiskTarget();
+  readonly directory = new MemoryVmDirectory();
+  scopes: readonly DiscoveryScope[] = [];
   readonly guests = new Map<string, MemoryGuest>();
   readonly log: { level: string; event: string; fields: Readonly<Record<string, unknown>> }[] = [];
   limits: StepLimits = {
@@ -95,6 +99,11 @@ export class World {
       catalog: gated("catalog", this.catalog, process),
       tasks: gated("tasks", { send: this.queue.send.bind(this.queue) }, process),
       source: () => source,
+      discovery: {
+        scopes: this.scopes,
+        tag: "farside-policy",
+        directory: gated("directory", this.directory, process),
+      },
       guest: gated("guest", this.#guestAgent(), process),
       target: gated("target", this.target, process),
       reverter: () => reverter,

@@ -71,6 +71,7 @@ describe("Help", () => {
       "vault show",
       "verify",
       "versions",
+      "vm discover",
       "vm list",
       "vm protect",
       "vm show",
@@ -93,6 +94,9 @@ test("The version is printed alone", async () => {
   expect(await farside(["--version"])).toEqual({ exitCode: 0, out: `${farsideVersion}\n`, err: "" });
 });
 
+const vmId =
+  "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v";
+
 describe("Wrong usage is one line on standard error and exit code 2", () => {
   const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
     ["an unknown verb", ["bogus"], /Unknown command 'bogus'/],
@@ -114,6 +118,21 @@ describe("Wrong usage is one line on standard error and exit code 2", () => {
       "a disk beside a resource",
       ["vm", "protect", "v", "--policy", "p", "--resource-id", "x", "--disk", "os=http://x/y/z"],
       /leave out their options/,
+    ],
+    [
+      "a rule of disks that is none",
+      ["vm", "protect", "v", "--policy", "p", "--resource-id", vmId, "--exclude-disk", "lun:99"],
+      /a LUN is a number from 0 to 63/,
+    ],
+    [
+      "a LUN of page blobs",
+      ["vm", "protect", "v", "--policy", "p", "--disk", "os=http://x/y/z", "--exclude-disk", "lun:1"],
+      /--exclude-disk lun:1 chooses among the disks that a VM of Azure has/,
+    ],
+    [
+      "page blobs to include",
+      ["vm", "protect", "v", "--policy", "p", "--disk", "os=http://x/y/z", "--include-disk", "os"],
+      /--include-disk chooses among the disks that a VM of Azure has/,
     ],
     ["no policy", ["vm", "protect", "v", "--disk", "os=http://x/y/z"], /Required option '--policy/],
     ["a time that is none", ["restore", "v", "--to-file", "d", "--at", "yesterday"], /Write a time like/],

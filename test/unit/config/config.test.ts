@@ -48,6 +48,7 @@ describe("The settings of the app", () => {
         },
       ],
       arm: { kind: "azure" },
+      discovery: { scopes: [], tag: "farside-policy" },
       limits: {
         windowBytes: 1024 ** 3,
         stepBudgetMs: 240_000,
@@ -85,6 +86,22 @@ describe("The settings of the app", () => {
       const problems = problemsOf(() => armOf({ FARSIDE_LOCAL_ARM: elsewhere }));
       expect(Object.keys(problems)).toEqual(["FARSIDE_LOCAL_ARM"]);
     }
+  });
+
+  test("name where VMs are looked for, and by which tag", () => {
+    const discoveryOf = (settings: Readonly<Record<string, string>>) =>
+      readConfig({ ...whole, ...settings }, hostJson).discovery;
+    const subscription = "/subscriptions/00000000-0000-0000-0000-00000000000a";
+    const scopes = `${subscription}/, ${subscription}/resourceGroups/prod,${subscription.toUpperCase()},`;
+    expect(discoveryOf({ FARSIDE_DISCOVER: scopes, FARSIDE_DISCOVERY_TAG: "backup" })).toEqual({
+      scopes: [subscription.toUpperCase(), `${subscription}/resourceGroups/prod`],
+      tag: "backup",
+    });
+    const wrong = { FARSIDE_DISCOVER: `${subscription},prod`, FARSIDE_DISCOVERY_TAG: "a/b" };
+    expect(problemsOf(() => discoveryOf(wrong))).toEqual({
+      FARSIDE_DISCOVER: expect.stringContaining('"prod" is no place to look for VMs'),
+      FARSIDE_DISCOVERY_TAG: expect.stringContaining('"a/b"'),
+    });
   });
 
   test("tell all their problems at once, each with its setting", () => {

@@ -35,6 +35,7 @@ export const diskModel = z.object({
   id: z.string(),
   name: z.string(),
   sku: z.object({ name: z.string() }).optional(),
+  tags: z.record(z.string(), z.string()).optional(),
   properties: z.object({
     uniqueId: z.string(),
     diskSizeBytes: z.int().positive(),

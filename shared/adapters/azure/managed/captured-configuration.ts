@@ -5,6 +5,8 @@
  * 1. No secrets. ARM does not give passwords, protected settings or custom data; what by its name could be one is left out all the same.
  * 2. What a VM is without and could be made again without (an address that cannot be read) does not keep it from being backed up: it
  *    is named under `missing`.
+ * 3. Disks that the backup leaves out are among `disks` like all others, and under `excludedDisks` with the reason: whoever makes the VM again
+ *    has no bytes of them.
  */
 import { FarsideError } from "../../../core/errors.ts";
 import { resourceParts, type VmResourceId } from "../../../core/resource-id.ts";
@@ -12,12 +14,16 @@ import { z } from "zod";
 import type { ArmConnection } from "./arm-connection.ts";
 import { apiVersions } from "./arm-connection.ts";
 import { parseModel, type VmModel } from "./arm-models.ts";
+import type { LeftManagedDisk } from "./vm-disks.ts";
 
 interface Facts {
   readonly resourceId: VmResourceId;
   readonly raw: unknown;
   readonly vm: VmModel;
   readonly rawDisks: readonly unknown[];
+  readonly left: readonly LeftManagedDisk[];
+  /** Ids of disks that could not be read. */
+  readonly unread: readonly string[];
 }
 
 type Plain = string | number | boolean | readonly Plain[] | { readonly [key: string]: Plain };
@@ -38,10 +44,10 @@ const interfaceModel = z.object({
 
 export async function captured(
   arm: ArmConnection,
-  { resourceId, raw, vm, rawDisks }: Facts,
+  { resourceId, raw, vm, rawDisks, left, unread }: Facts,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const missing: string[] = [];
+  const missing: string[] = [...unread];
   const read = async (id: string, query: Readonly<Record<string, string>>): Promise<unknown> => {
     if (resourceParts(id) === undefined && !id.startsWith(resourceId)) return void missing.push(id);
     try {
@@ -77,6 +83,7 @@ export async function captured(
     vm: plain(withoutView(raw)) ?? {},
     ...(userData === undefined ? {} : { userData }),
     disks: plain(rawDisks) ?? [],
+    ...(left.length === 0 ? {} : { excludedDisks: plain(left) ?? [] }),
     extensions: plain(extensions) ?? [],
     networkInterfaces: plain(interfaces) ?? [],
     publicIpAddresses: plain(addresses) ?? [],

@@ -10,8 +10,8 @@ import type { ArmConnection } from "./arm-connection.ts";
 import { apiVersions, requireParts } from "./arm-connection.ts";
 import { parseModel, snapshotModel } from "./arm-models.ts";
 import { begin, type BegunOperation } from "./begun-operation.ts";
-import type { InspectedDisk } from "./inspect-vm.ts";
 import { inspected, instant, isCopying, ownPrefix, type FinishedPoint } from "./restore-points.ts";
+import type { InspectedDisk } from "./vm-disks.ts";
 
 export const snapshotTags = {
   vm: "farside-vm",

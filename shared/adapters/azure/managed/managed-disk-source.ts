@@ -31,12 +31,13 @@ import { apiVersions, requireParts, type ArmConnection } from "./arm-connection.
 import { lookAt, parseBegun, type BegunOperation } from "./begun-operation.ts";
 import { parseReference, shownReference, type DiskReference, type Reference } from "./disk-reference.ts";
 import { beginSnapshots, readSnapshots } from "./incremental-snapshots.ts";
-import { inspectVm, type InspectedDisk, type ManagedInspection } from "./inspect-vm.ts";
+import { inspectVm, type ManagedInspection } from "./inspect-vm.ts";
 import { ManagedPower } from "./managed-power.ts";
 import { ownSnapshots } from "./own-snapshots.ts";
 import { pageLister } from "./page-list.ts";
 import { MadeRemover } from "./remove-made.ts";
 import { beginRestorePoint, readRestorePoint } from "./restore-points.ts";
+import type { InspectedDisk } from "./vm-disks.ts";
 
 export interface ManagedDisksOptions {
   /** Called when ARM is first needed. */
@@ -73,12 +74,11 @@ export class ManagedDiskSource implements DiskSource {
   }
 
   async inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
-    const { resourceId } = requireSource(vm, "managed");
-    const found = await inspectVm(await this.#arm(), resourceId, signal);
+    const found = await inspectVm(await this.#arm(), requireSource(vm, "managed"), signal);
     const disks = found.disks.map(sourceDisk);
     this.#inspections.set(disks, found);
-    const { powerState, conditions, configuration, stopCosts = [] } = found;
-    return { powerState, conditions, configuration, disks, stopCosts };
+    const { powerState, conditions, configuration, leftDisks, idleRules = [], stopCosts = [] } = found;
+    return { powerState, conditions, configuration, disks, leftDisks, idleRules, stopCosts };
   }
 
   async snapshot(
@@ -88,15 +88,17 @@ export class ManagedDiskSource implements DiskSource {
     signal: AbortSignal,
   ): Promise<SnapshotOutcome> {
     const arm = await this.#arm();
-    const { resourceId } = requireSource(vm, "managed");
-    const found = this.#inspections.get(disks) ?? (await inspectVm(arm, resourceId, signal));
+    const managed = requireSource(vm, "managed");
+    const { resourceId } = managed;
+    const found = this.#inspections.get(disks) ?? (await inspectVm(arm, managed, signal));
     const { location } = found;
     const chosen = found.disks.filter(({ identity }) => disks.some((disk) => disk.identity === identity));
     const kept = chosen.map((disk) => ({ ...sourceDisk(disk), id: disk.id }));
     const startedAt = this.#clock.now();
     const method = methodOf(found, attempt);
     if (method.kind === "restore-point") {
-      const asked = { resourceId, location, attemptId: attempt.attemptId, wanted: attempt.wanted };
+      const { attemptId, wanted } = attempt;
+      const asked = { resourceId, location, attemptId, wanted, excluded: found.leftDisks };
       const made = await beginRestorePoint(arm, asked, signal);
       return this.#later({ ...method, made, disks: kept, startedAt });
     }

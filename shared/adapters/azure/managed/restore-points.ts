@@ -36,10 +36,11 @@ export async function beginRestorePoint(
     readonly location: string;
     readonly attemptId: AttemptId;
     readonly wanted: ConsistencyLevel;
+    readonly excluded: readonly { readonly id: string }[];
   },
   signal: AbortSignal,
 ): Promise<BegunOperation["made"]> {
-  const { resourceId, location, attemptId, wanted } = asked;
+  const { resourceId, location, attemptId, wanted, excluded } = asked;
   const collection = collectionId(resourceId);
   const { subscriptionId, resourceGroup, path } = requireParts(collection);
   const [, name = ""] = path[0] ?? [];
@@ -53,8 +54,11 @@ export async function beginRestorePoint(
     ),
   );
   const point = `${ownPrefix}${attemptId}`;
-  const mode = wanted === "crash" ? { consistencyMode: "CrashConsistent" } : {};
-  const create = client.restorePoints.create(resourceGroup, name, point, mode, { abortSignal: signal });
+  const wish = {
+    ...(wanted === "crash" ? { consistencyMode: "CrashConsistent" } : {}),
+    ...(excluded.length === 0 ? {} : { excludeDisks: excluded.map(({ id }) => ({ id })) }),
+  };
+  const create = client.restorePoints.create(resourceGroup, name, point, wish, { abortSignal: signal });
   const poller = await begin(create, "begin a restore point", signal);
   return [{ id: `${collection}/restorePoints/${point}`, poller }];
 }
