@@ -27,6 +27,7 @@ import { timestamp } from "../../shared/core/timestamp.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
 import type { Clock } from "../../shared/ports/clock.ts";
 import type { Context, StepLimits } from "../../shared/operations/context.ts";
+import { failPoisoned } from "../../shared/operations/fail-poisoned.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { runStep } from "../../shared/operations/run-step.ts";
 import { createTransfer } from "../../shared/operations/transfer.ts";
@@ -44,6 +45,8 @@ export interface RealPipelineOptions {
   readonly armUrl?: string;
   /** How long a guest may take to answer, where a test cannot wait as long as the service does. */
   readonly guestLimits?: GuestLimits;
+  /** A step that throws is delivered again as the functions host does it, and the fifth time fails its run. Else it ends the test. */
+  readonly poisons?: boolean;
 }
 
 export interface RealVm {
@@ -64,6 +67,8 @@ export interface RealPipeline {
   backup(vm: VmName): Promise<BackupRun>;
   /** Delivers messages until the run has ended. */
   drive(runId: RunId): Promise<Run>;
+  /** Puts the clock forward. */
+  advance(ms: number): void;
 }
 
 const limits: StepLimits = {
@@ -74,6 +79,9 @@ const limits: StepLimits = {
   sampleChunks: 4,
 };
 const visibilityMs = 600_000;
+/** host.json: how long the host waits after a delivery that failed, and how many there are. */
+const failedDeliveryMs = 30_000;
+const mostDeliveries = 5;
 const never = new AbortController().signal;
 
 export async function createRealPipeline(options: RealPipelineOptions): Promise<RealPipeline> {
@@ -139,9 +147,14 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
         await runStep(context, task.task, never);
         queue.remove(task.messageId);
       } catch (error) {
-        if (task.deliveries >= 5 || !hasCode(error, "unavailable", "throttled", "conflict", "guest-failed"))
-          throw error;
-        queue.release(task.messageId, 100);
+        const isLast = task.deliveries >= mostDeliveries;
+        if (options.poisons === true && isLast) {
+          queue.remove(task.messageId);
+          await failPoisoned(context, { task: task.task }, never);
+          continue;
+        }
+        if (options.poisons !== true && (isLast || !passes(error))) throw error;
+        queue.release(task.messageId, options.poisons === true ? failedDeliveryMs : 100);
       } finally {
         atWork--;
       }
@@ -152,6 +165,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     context,
     vault,
     drive,
+    advance: (ms) => void (aheadMs += ms),
     async protect(vm) {
       const now = timestamp(clock.now());
       const policy = parsePolicyName(`for-${vm.name}`);
@@ -199,4 +213,8 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
       return ended;
     },
   };
+}
+
+function passes(error: unknown): boolean {
+  return hasCode(error, "unavailable", "throttled", "conflict", "guest-failed");
 }

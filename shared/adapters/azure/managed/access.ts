@@ -5,6 +5,8 @@
  *    that processes beside each other do not disturb one another.
  * 2. Somebody may take it back in between (a clean-up of a run before, a person): then it is asked for once more, and the call repeated.
  * 3. What is not given back ends by itself: three hours.
+ * 4. A grant that somebody else stands in the way of (five SAS of one disk's snapshots at a time is the documented limit) is asked for again
+ *    some minutes later, and the run waits for it as for a service that is throttled.
  */
 import { FarsideError, hasCode } from "../../../core/errors.ts";
 import type { ArmConnection } from "./arm-connection.ts";
@@ -17,6 +19,7 @@ const refreshBeforeMs = 20 * 60_000;
 /** The one operation that is waited for: a second or two. */
 const grantLimitMs = 20_000;
 const pollMs = 500;
+const askAgainMs = 5 * 60_000;
 
 interface Granted {
   readonly sas: Promise<string>;
@@ -103,11 +106,19 @@ export class DiskAccess {
       signal,
       (abortSignal) => grant(arm, reference, abortSignal),
       grantLimitMs,
-    );
+    ).catch((error: unknown) => {
+      throw hasCode(error, "conflict") ? inTheWay(error) : error;
+    });
     if (accessSAS !== undefined && URL.canParse(accessSAS)) return accessSAS;
     // Where the answer names no URL to fetch the result from, the SDK gives an empty one.
     throw new FarsideError("unavailable", `The service gave no access to ${what}. It is asked again later.`);
   }
+}
+
+/** As long as the session may last, and no longer. */
+function inTheWay(error: FarsideError): FarsideError {
+  const { message, details } = error;
+  return new FarsideError("throttled", message, { details, cause: error, retryAfterMs: askAgainMs });
 }
 
 const read = { access: "Read", durationInSeconds: lastsMs / 1000 } as const;
