@@ -113,7 +113,7 @@ describe("A restore point that fails at its end:", () => {
   });
 
   test("again and again until the retry window ends fails the run, with what the platform said, and leaves nothing", async () => {
-    const vm = await backups.web({ retryWindowSeconds: 3600 });
+    const vm = await backups.web({ retryWindowSeconds: 900 });
     const error = new ServiceError(409, "DiskRestorePointClientError", "The key vault is gone.");
     const fault = faults().planOperation("restorePoints/write", { kind: "fails", error }, 1000);
     const run = await backups.backup();
@@ -122,6 +122,79 @@ describe("A restore point that fails at its end:", () => {
     expect(run).toMatchObject({
       state: "failed",
       error: { code: "snapshot-failed", message: expect.stringContaining("The key vault is gone") },
+    });
+    await backups.expectLeft(run);
+    await expectNextWorks(vm);
+  });
+});
+
+describe("A restore point", () => {
+  test("that is throttled for 1,200 s puts off that VM for as long", async () => {
+    const vm = await backups.web();
+    const throttled = new ServiceError(429, "OperationNotAllowed", "Too many.", { "Retry-After": "1200" });
+    const fault = faults().planRequest(/^PUT .*restorePoints\//, throttled);
+    const before = backups.pipeline.context.clock.now();
+    const run = succeeded(await backups.backup());
+    expect(fault.happened()).toBe(1);
+    expect(await backups.waits(run)).toEqual(["throttled"]);
+    expect(backups.pipeline.context.clock.now() - before).toBeGreaterThan(1_200_000);
+    await backups.expectLeft(run);
+    await expectNextWorks(vm);
+  });
+
+  test.each([
+    ["429", new ServiceError(429, "TooManyRequests", "Too many.", { "Retry-After": "1200" }), 1_200_000],
+    ["503", new ServiceError(503, "ServiceUnavailable", "Not now."), 0],
+    ["a connection that is cut", "reset", 0],
+  ] as const)(
+    "that cannot be looked at while it is made (%s) is looked at later, and not made anew",
+    async (_, error, ms) => {
+      const vm = await backups.web();
+      const looks = faults().planRequest(/^GET .*operations\//, error);
+      const reads = faults().planRequest(/^GET .*restorePoints\/farside/, error);
+      const before = backups.pipeline.context.clock.now();
+      const run = succeeded(await backups.backup());
+      expect([looks.happened(), reads.happened()]).toEqual([1, 1]);
+      expect(run.attempt).toBe(1);
+      expect(backups.pipeline.context.clock.now() - before).toBeGreaterThan(ms);
+      await backups.expectLeft(run);
+      await expectNextWorks(vm);
+    },
+  );
+
+  test("that never ends is given up after two hours", async () => {
+    const vm = await backups.web();
+    const fault = faults().planOperation("restorePoints/write", { kind: "never-ends" });
+    const before = backups.pipeline.context.clock.now();
+    const run = succeeded(await backups.backup());
+    expect(fault.happened()).toBe(1);
+    expect(new Set(await backups.waits(run))).toEqual(new Set(["deadline-passed", "conflict"]));
+    expect(backups.pipeline.context.clock.now() - before).toBeGreaterThan(2 * 3_600_000);
+    expect(backups.region.requests.length).toBeLessThan(400);
+    await backups.expectLeft(run);
+    await expectNextWorks(vm);
+  });
+
+  test("of a guest that cannot be brought to rest is tried three times, and then made without it where the policy accepts that", async () => {
+    const vm = await backups.web();
+    const error = new ServiceError(409, "VMAgentStatusCommunicationError", "The VM agent does not answer.");
+    faults().planOperation("restorePoints/write", { kind: "fails", error }, 3);
+    const run = succeeded(await backups.backup());
+    expect(run.attempt).toBe(4);
+    expect(run.set.consistency).toMatchObject({ requested: "application", achieved: "crash" });
+    await backups.expectLeft(run);
+    await expectNextWorks(vm);
+  });
+
+  test("of a guest that cannot be brought to rest fails the run where the policy accepts nothing less", async () => {
+    const vm = await backups.web({ least: "filesystem", retryWindowSeconds: 900 });
+    const error = new ServiceError(409, "VMAgentStatusCommunicationError", "The VM agent does not answer.");
+    const fault = faults().planOperation("restorePoints/write", { kind: "fails", error }, 1000);
+    const run = await backups.backup();
+    fault.lift();
+    expect(run).toMatchObject({
+      state: "failed",
+      error: { code: "consistency-not-met", message: expect.stringContaining("agent does not answer") },
     });
     await backups.expectLeft(run);
     await expectNextWorks(vm);
