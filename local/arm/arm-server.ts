@@ -16,6 +16,8 @@ import { ArmRouter, resourceId } from "./arm-router.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
 import { DiskStore } from "./disks/disk-store.ts";
+import { bytesNamed } from "./disks/guest-state.ts";
+import { type ArmExchange, madeByFault, overhear, said } from "./exchange.ts";
 import { ArmFaults } from "./faults.ts";
 import { accessRoutes } from "./handlers/access.ts";
 import { diskRoutes } from "./handlers/disks.ts";
@@ -37,6 +39,8 @@ export interface ArmServerOptions {
   readonly port?: number;
   /** Called with each request of ARM, before it is answered; not with those of the disks' bytes. */
   readonly onRequest?: (methodAndPath: string) => void;
+  /** Called with each request of ARM and its answer, after that was sent. */
+  readonly onExchange?: (exchange: ArmExchange) => void;
 }
 
 export interface ArmServer {
@@ -79,6 +83,7 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     if ((request.url ?? "").startsWith("/md-")) void serveData(dataContext(arm), request, response);
     else {
       options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
+      if (options.onExchange !== undefined) overhear(request, response, options.onExchange);
       void serveArm(arm, throttle, url, request, response);
     }
   });
@@ -95,7 +100,8 @@ function dataContext(arm: Arm) {
   return {
     store: arm.store,
     grants: arm.grants,
-    bytesOf: (id: string) => arm.resources.require(id).bytes ?? { sizeBytes: 0, layers: [] },
+    bytesOf: (id: string) =>
+      bytesNamed(id, (resourceId) => arm.resources.require(resourceId)) ?? { sizeBytes: 0, layers: [] },
     now: arm.now,
     beforeData: arm.faults.beforeData,
   };
@@ -178,16 +184,21 @@ function poll(arm: Arm, id: string, wantsResult: boolean): Reply {
 function send(response: ServerResponse, path: string, reply: Reply): void {
   if (reply.kind === "done") {
     if (reply.status === 202) response.setHeader("Retry-After", "1");
-    response.writeHead(reply.status).end(reply.body === undefined ? undefined : JSON.stringify(reply.body));
+    write(response, reply.status, reply.body);
     return;
   }
   const [, , subscription = ""] = path.split("/");
   const { operationId, shape, status, first } = reply;
   const statusUrl = `${armOrigin}/subscriptions/${subscription}/providers/Microsoft.Compute/locations/local/operations/${operationId}?api-version=2026-04-01`;
+  if (shape !== "both") madeByFault(response);
   if (shape !== "location") response.setHeader("Azure-AsyncOperation", statusUrl);
   if (shape !== "async") response.setHeader("Location", `${statusUrl}&monitor=true`);
   response.setHeader("Retry-After", "1");
-  response.writeHead(status).end(first === undefined ? undefined : JSON.stringify(first));
+  write(response, status, first);
+}
+
+function write(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status).end(body === undefined ? undefined : JSON.stringify(said(response, body)));
 }
 
 async function readJson(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
@@ -200,7 +211,7 @@ async function readJson(request: IncomingMessage): Promise<Readonly<Record<strin
   }
   if (seen === 0) return {};
   try {
-    return asObject(JSON.parse(Buffer.concat(parts).toString("utf8")));
+    return asObject(said(request, JSON.parse(Buffer.concat(parts).toString("utf8"))));
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : "";
     throw new ServiceError(
@@ -220,5 +231,5 @@ function sendError(response: ServerResponse, error: unknown): void {
   const { code, message } = known;
   // Throttling answers are documented flat, all others below `error`.
   const body = known.status === 429 ? { code, message } : { error: { code, message } };
-  response.writeHead(known.status).end(JSON.stringify(body));
+  write(response, known.status, body);
 }

@@ -6,6 +6,7 @@ import type { DiskCreateOption, OperatingSystemTypes } from "@azure/arm-compute"
 import { startArmServer, type ArmServer } from "../../local/arm/arm-server.ts";
 import { parseVmResourceId, type VmResourceId } from "../../shared/core/resource-id.ts";
 import { computeClient } from "./arm-client.ts";
+import { ExchangeCheck } from "./specification/exchange-check.ts";
 
 export const group = "prod";
 const location = "westeurope";
@@ -16,8 +17,14 @@ export interface ManagedRegion {
   readonly client: ReturnType<typeof computeClient>;
   /** `METHOD path` of each request so far. */
   readonly requests: string[];
-  addVm(name: string, disks: number, osType?: OperatingSystemTypes): Promise<ManagedVm>;
+  addVm(name: string, disks: number, kind?: VmKind): Promise<ManagedVm>;
+  /** Throws what in the exchanges so far is not as the official specifications have it. */
   stop(): Promise<void>;
+}
+
+export interface VmKind {
+  readonly osType?: OperatingSystemTypes;
+  readonly securityType?: "TrustedLaunch";
 }
 
 export interface ManagedVm {
@@ -28,6 +35,8 @@ export interface ManagedVm {
   clear(disk: number, offset: number, length: number): void;
   /** What the disk holds now. */
   read(disk: number, offset: number, length: number): Promise<Uint8Array>;
+  /** Firmware variables and virtual TPM of a trusted-launch VM, with the footer of its blob. */
+  readGuestState(): Promise<Uint8Array>;
 }
 
 export interface RegionOptions {
@@ -43,7 +52,14 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
   const onRequest = (request: string) => void requests.push(request);
   // Making the region's own things takes no time.
   let ready = false;
-  const server = await startArmServer({ folder, now, takes: (name) => (ready ? takes(name) : 0), onRequest });
+  const check = new ExchangeCheck();
+  const server = await startArmServer({
+    folder,
+    now,
+    takes: (name) => (ready ? takes(name) : 0),
+    onRequest,
+    onExchange: (exchange) => check.see(exchange),
+  });
   const client = computeClient(server.url);
   const bytesOf = (id: string) => {
     const { bytes } = server.arm.resources.require(id);
@@ -54,13 +70,14 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
     server,
     client,
     requests,
-    async addVm(name, disks, osType = "Linux") {
+    async addVm(name, disks, { osType = "Linux", securityType } = {}) {
       ready = false;
       const createOption: DiskCreateOption = "Empty";
       const creationData = { createOption };
       const diskIds: string[] = [];
       for (let lun = 0; lun < disks; lun++) {
-        const disk = { location, creationData, diskSizeGB: diskGib };
+        const secure = securityType !== undefined && lun === 0 ? { securityProfile: { securityType } } : {};
+        const disk = { location, creationData, diskSizeGB: diskGib, ...secure };
         const made = await client.disks.createOrUpdate(group, `${name}-${lun}`, disk, poll);
         diskIds.push(made.id ?? "");
       }
@@ -70,7 +87,10 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
         osDisk: { ...osDisk, osType },
         dataDisks: dataDisks.map((disk, lun) => ({ ...disk, lun })),
       };
-      const vm = await client.virtualMachines.createOrUpdate(group, name, { location, storageProfile }, poll);
+      const uefiSettings = { secureBootEnabled: true, vTpmEnabled: true };
+      const secure = securityType === undefined ? {} : { securityProfile: { securityType, uefiSettings } };
+      const model = { location, storageProfile, ...secure };
+      const vm = await client.virtualMachines.createOrUpdate(group, name, model, poll);
       ready = true;
       return {
         resourceId: parseVmResourceId(vm.id ?? ""),
@@ -78,11 +98,22 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
         write: (disk, offset, content) => server.arm.store.write(bytesOf(diskIds[disk] ?? ""), offset, content),
         clear: (disk, offset, length) => server.arm.store.clear(bytesOf(diskIds[disk] ?? ""), offset, length),
         read: (disk, offset, length) => server.arm.store.read(bytesOf(diskIds[disk] ?? ""), offset, length),
+        readGuestState: async () => {
+          const { guestState } = server.arm.resources.require(diskIds[0] ?? "");
+          if (guestState === undefined) throw new Error(`${name} has no guest state.`);
+          return server.arm.store.read(guestState, 0, guestState.sizeBytes);
+        },
       };
     },
     async stop() {
       await server.stop();
       await rm(folder, { recursive: true });
+      refuseFindings(check.findings);
     },
   };
+}
+
+function refuseFindings(findings: readonly string[]): void {
+  if (findings.length === 0) return;
+  throw new Error(["Not as the official specifications have it:", ...findings].join("\n  "));
 }

@@ -124,8 +124,8 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
   for (const diskId of disksOf(vm)) {
     if (excluded.has(diskId)) continue;
     const disk = arm.resources.require(diskId);
-    const { bytes, properties: told } = snapshotOf(arm, disk);
-    const { incrementalSnapshotFamilyId, diskSizeGB: _, diskSizeBytes: __, ...rest } = told;
+    const { content, properties: known } = snapshotOf(arm, disk);
+    const { incrementalSnapshotFamilyId, diskSizeGB: _, diskSizeBytes: __, ...rest } = known;
     const name = `${nameOf(disk.id)}_${randomUUID()}`;
     const diskPointId = `${id}/diskRestorePoints/${name}`;
     const facts = {
@@ -140,7 +140,7 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
     arm.resources.put({
       id: diskPointId,
       type: diskPointType,
-      bytes,
+      ...content,
       body: { id: diskPointId, name, type: diskPointType, properties: facts },
     });
     taken.set(diskId, diskPointId);
@@ -148,7 +148,7 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
   const profile = asObject(properties["storageProfile"]);
   const named = (disk: Json): Json => {
     const diskPointId = taken.get(String(asObject(disk["managedDisk"])["id"]).toLowerCase());
-    return diskPointId === undefined ? disk : { ...disk, diskRestorePoint: { id: diskPointId } };
+    return diskPointId === undefined ? disk : { ...told(disk), diskRestorePoint: { id: diskPointId } };
   };
   const dataDisks = asList(profile["dataDisks"])
     .map(named)
@@ -156,7 +156,11 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
   const metadata = {
     vmId: properties["vmId"],
     hardwareProfile: properties["hardwareProfile"],
-    storageProfile: { ...profile, osDisk: named(asObject(profile["osDisk"])), dataDisks },
+    storageProfile: {
+      osDisk: named(asObject(profile["osDisk"])),
+      dataDisks,
+      ...picked(profile, ["diskControllerType"]),
+    },
     securityProfile: properties["securityProfile"],
     location: vm.body["location"],
   };
@@ -165,6 +169,16 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
     consistencyMode: crash ? "CrashConsistent" : achieved(properties),
     timeCreated: new Date(arm.now()).toISOString(),
   };
+}
+
+/** What a restore point tells of a disk of the VM's model: not how it was attached. */
+function told(disk: Json): Json {
+  const names = ["lun", "osType", "name", "caching", "diskSizeGB", "managedDisk", "writeAcceleratorEnabled"];
+  return picked(disk, [...names, "encryptionSettings"]);
+}
+
+function picked(from: Json, names: readonly string[]): Json {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => names.includes(name)));
 }
 
 /** What the platform reads back where application consistency was asked for: of a Linux VM without scripts its file systems alone. */

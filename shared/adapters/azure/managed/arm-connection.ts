@@ -28,8 +28,8 @@ const origin = "https://management.azure.com";
 /** Above what ARM takes for a single answer. */
 const callLimitMs = 30_000;
 
-/** Of the requests that do not go through the SDK's own calls: the versions that the SDK 25.1.1 uses, and one of the network. */
-export const apiVersions = { compute: "2026-04-01", disk: "2026-03-02", network: "2024-05-01" } as const;
+/** Of the requests that do not go through the SDKs' own calls: the versions of arm-compute 25.1.1 and arm-network 39.0.0. */
+export const apiVersions = { compute: "2026-04-01", disk: "2026-03-02", network: "2026-01-01" } as const;
 
 type Sdk = typeof Compute;
 type Rest = typeof RestPipeline;

@@ -1,0 +1,49 @@
+/** Tells of each request of ARM and of its answer, so that somebody can hold both against the specifications. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+export interface ArmExchange {
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  /** Undefined where there is none. */
+  readonly requestBody: unknown;
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: unknown;
+  /** A fault made this answer as it is: where it says to look at an operation need not be as the specification has it. */
+  readonly isPlanned: boolean;
+}
+
+const bodies = new WeakMap<IncomingMessage | ServerResponse, unknown>();
+const planned = new WeakSet<ServerResponse>();
+
+/** `tell` is called when the answer was sent. */
+export function overhear(
+  request: IncomingMessage,
+  response: ServerResponse,
+  tell: (exchange: ArmExchange) => void,
+): void {
+  response.on("finish", () => {
+    const headers = Object.entries(response.getHeaders()).map(([name, value]) => [name, value?.toString()]);
+    tell({
+      method: request.method ?? "",
+      url: request.url ?? "",
+      requestBody: bodies.get(request),
+      status: response.statusCode,
+      headers: Object.fromEntries(headers),
+      body: bodies.get(response),
+      isPlanned: planned.has(response),
+    });
+  });
+}
+
+/** Remembers what a request or an answer says, as JSON. */
+export function said<T>(message: IncomingMessage | ServerResponse, body: T): T {
+  bodies.set(message, body);
+  return body;
+}
+
+export function madeByFault(response: ServerResponse): void {
+  planned.add(response);
+}
