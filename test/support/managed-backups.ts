@@ -18,7 +18,7 @@ import { reconcile } from "../../shared/operations/reconcile.ts";
 import { scheduleBackups } from "../../shared/operations/schedule-backups.ts";
 import { newestRestorePoint } from "../../shared/operations/vault/list-restore-points.ts";
 import { readDisk } from "../../shared/operations/vault/read-disk.ts";
-import { startManagedRegion, type ManagedRegion, type ManagedVm } from "./managed-vm.ts";
+import { startManagedRegion, type ManagedRegion, type ManagedVm, type VmKind } from "./managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "./real-pipeline.ts";
 
 export const mib = 1024 ** 2;
@@ -58,6 +58,7 @@ export interface WebOptions {
   readonly wanted?: ConsistencyLevel;
   readonly least?: ConsistencyLevel;
   readonly retryWindowSeconds?: number;
+  readonly kind?: VmKind;
 }
 
 let vaults = 0;
@@ -97,8 +98,8 @@ export async function startManagedBackups(vaultRegion: Azurite): Promise<Managed
     set takes(value) {
       times.takes = value;
     },
-    async web({ disks = 2, wanted = "application", least = "crash", retryWindowSeconds = 4 * 3600 } = {}) {
-      const vm = await region.addVm("web", disks);
+    async web({ disks = 2, wanted = "application", least = "crash", retryWindowSeconds = 4 * 3600, kind = {} } = {}) {
+      const vm = await region.addVm("web", disks, kind);
       for (let disk = 0; disk < disks; disk++) await vm.write(disk, 0, randomBytes(mib));
       const at = timestamp(now());
       const name = parsePolicyName("daily");

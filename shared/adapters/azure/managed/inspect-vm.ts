@@ -50,6 +50,7 @@ export async function inspectVm(
       sizeBytes: disk.properties.diskSizeBytes,
       logicalSectorSize: disk.properties.creationData?.logicalSectorSize ?? 512,
       identity: disk.properties.uniqueId,
+      ...(slot.role === "os" && isTrustedLaunch(vm) ? { hasGuestState: true } : {}),
       id: slot.id,
       sku: disk.sku?.name,
     });
@@ -82,6 +83,10 @@ function slotsOf(vm: VmModel): readonly Slot[] {
       `The ${role === "os" ? "OS disk" : `data disk ${disk.name ?? ""}`} is no managed disk: protect its page blob instead.`,
     );
   });
+}
+
+function isTrustedLaunch({ properties }: VmModel): boolean {
+  return properties.securityProfile?.securityType === "TrustedLaunch";
 }
 
 function checkedId(id: string): string {

@@ -14,6 +14,7 @@ import type {
   ByteRange,
   ChangedRange,
   DiskSource,
+  GuestState,
   OwnSnapshot,
   SnapshotAttempt,
   SnapshotOutcome,
@@ -31,6 +32,7 @@ import { isNoAnswer } from "./arm-errors.ts";
 import { lookAt, parseBegun, type BegunOperation } from "./begun-operation.ts";
 import { parseReference, shownReference, type DiskReference, type Reference } from "./disk-reference.ts";
 import { beginSnapshots, readSnapshots } from "./incremental-snapshots.ts";
+import { readGuestState } from "./guest-state.ts";
 import { inspectVm, type InspectedDisk, type ManagedInspection } from "./inspect-vm.ts";
 import { ownSnapshots } from "./own-snapshots.ts";
 import { pageLister } from "./page-list.ts";
@@ -204,6 +206,10 @@ export class ManagedDiskSource implements DiskSource {
     });
   }
 
+  guestState(reference: Reference, signal: AbortSignal): Promise<GuestState> {
+    return readGuestState(this.#access, parseReference(reference), signal);
+  }
+
   #lister(references: readonly DiskReference[], what: string, signal: AbortSignal) {
     return pageLister((call) => this.#access.with(references, signal, call), what, signal);
   }
@@ -226,8 +232,9 @@ export class ManagedDiskSource implements DiskSource {
   }
 }
 
-function sourceDisk({ name, role, lun, sizeBytes, logicalSectorSize, identity }: InspectedDisk): SourceDisk {
-  return { name, role, ...(lun === undefined ? {} : { lun }), sizeBytes, logicalSectorSize, identity };
+function sourceDisk(inspected: InspectedDisk): SourceDisk {
+  const { id: _, sku: __, ...disk } = inspected;
+  return disk;
 }
 
 function isRunning({ poller }: BegunOperation["made"][number]): boolean {
