@@ -1,5 +1,6 @@
 /** What a test makes go wrong. Each planned fault happens once, and a test can ask whether it did: one that was never reached proves nothing. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ToldRange } from "./disks/page-map.ts";
 import type { ServiceError } from "./service-error.ts";
 import type { OperationShape } from "./operations.ts";
 
@@ -25,6 +26,9 @@ export class ArmFaults {
   #shape: (name: string) => OperationShape = () => "both";
   /** Of the SAS endpoint: what it throws is the answer, and it may destroy the connection. */
   beforeData: (request: IncomingMessage, response: ServerResponse) => Promise<void> = async () => undefined;
+
+  /** What a list of changed ranges tells, where it is to be wrong. */
+  changedRanges: (ranges: readonly ToldRange[]) => readonly ToldRange[] = (ranges) => ranges;
 
   /** Operations of this name (`snapshots/write`) end so. */
   planOperation(name: string, fault: OperationFault, times = 1): FaultHandle {
