@@ -124,6 +124,7 @@ function dataContext(arm: Arm) {
       bytesNamed(id, (resourceId) => arm.resources.require(resourceId)) ?? { sizeBytes: 0, layers: [] },
     now: arm.now,
     beforeData: arm.faults.beforeData,
+    told: arm.faults.changedRanges,
   };
 }
 

@@ -1,5 +1,6 @@
 /** What a test makes go wrong. Each planned fault happens once, and a test can ask whether it did: one that was never reached proves nothing. */
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ToldRange } from "./disks/page-map.ts";
 import type { ServiceError } from "./service-error.ts";
 import type { OperationShape } from "./operations.ts";
 
@@ -15,14 +16,19 @@ interface Plan<T> {
 /** Tells whether, and how often, the fault has happened. */
 export interface FaultHandle {
   readonly happened: () => number;
+  /** It does not happen any more: a lock that is lifted. */
+  readonly lift: () => void;
 }
 
 export class ArmFaults {
   readonly #operations: Plan<OperationFault>[] = [];
   readonly #requests: Plan<ServiceError | "reset">[] = [];
   #shape: (name: string) => OperationShape = () => "both";
-  /** Of the SAS endpoint; it may destroy the connection. */
-  beforeData: (request: IncomingMessage) => Promise<void> = async () => undefined;
+  /** Of the SAS endpoint: what it throws is the answer, and it may destroy the connection. */
+  beforeData: (request: IncomingMessage, response: ServerResponse) => Promise<void> = async () => undefined;
+
+  /** What a list of changed ranges tells, where it is to be wrong. */
+  changedRanges: (ranges: readonly ToldRange[]) => readonly ToldRange[] = (ranges) => ranges;
 
   /** Operations of this name (`snapshots/write`) end so. */
   planOperation(name: string, fault: OperationFault, times = 1): FaultHandle {
@@ -55,7 +61,7 @@ export class ArmFaults {
 function add<T>(plans: Plan<T>[], matches: (name: string) => boolean, fault: T, times: number): FaultHandle {
   const plan = { matches, fault, left: times, happened: 0 };
   plans.push(plan);
-  return { happened: () => plan.happened };
+  return { happened: () => plan.happened, lift: () => void (plan.left = 0) };
 }
 
 function take<T>(plans: readonly Plan<T>[], name: string): T | undefined {

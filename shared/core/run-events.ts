@@ -20,6 +20,7 @@ export const runEvents = {
   diffProbed: "diff-probed",
   diffNotBelieved: "diff-not-believed",
   diskPlanned: "disk-planned",
+  guestStateNotKept: "guest-state-not-kept",
   planned: "run-planned",
   messagesResent: "messages-resent",
   committed: "restore-point-committed",

@@ -43,6 +43,8 @@ export interface DiskSnapshot {
   readonly snapshotAt: Timestamp;
   /** How the source finds it again. Never a SAS. */
   readonly reference: Readonly<Record<string, string>>;
+  /** Firmware variables and a virtual TPM go with it (`DiskSource.guestState`). */
+  readonly hasGuestState?: true;
 }
 
 /** What one copied window, one disk or a whole run moved. */

@@ -27,6 +27,7 @@ import { takeSnapshots, type Taken } from "./backup/take-snapshots.ts";
 import { isCopying } from "./backup/windows.ts";
 import type { Context } from "./context.ts";
 import { cancelledByRequest, endingOnFinalErrors, endRun } from "./run/end-run.ts";
+import { postponeIfThrottled } from "./run/postpone.ts";
 import { recordEvent } from "./run/record-event.ts";
 import type { StepOutcome } from "./step-outcome.ts";
 
@@ -108,7 +109,11 @@ async function attempt(
 
 async function plan(context: Context, run: BackupIn<"copying">, signal: AbortSignal): Promise<StepOutcome> {
   const mine = (now: BackupRun | Parameters<typeof isCopying>[0]) => isCopying(now, run.set.attemptId);
-  return endingOnFinalErrors(context, run.runId, mine, signal, () => planBackup(context, run, signal));
+  return endingOnFinalErrors(context, run.runId, mine, signal, () =>
+    postponeIfThrottled(context, { kind: "start-backup", runId: run.runId }, signal, () =>
+      planBackup(context, run, signal),
+    ),
+  );
 }
 
 async function lookAgain(

@@ -22,6 +22,8 @@ export interface SourceDisk {
   readonly sizeBytes: number;
   readonly logicalSectorSize: number;
   readonly identity: string;
+  /** It has firmware variables and a virtual TPM beside it: the OS disk of a trusted-launch VM. */
+  readonly hasGuestState?: true;
 }
 
 /** A disk that the VM has and its settings, or a tag, leave out. */
@@ -86,6 +88,12 @@ export type SnapshotOutcome =
       readonly isFixed?: boolean;
     };
 
+/** Firmware variables and virtual TPM, as the platform exports them. */
+export type GuestState =
+  | { readonly kind: "given"; readonly content: Uint8Array<ArrayBuffer> }
+  /** `why` completes a sentence: "was not kept, for …". */
+  | { readonly kind: "not-given"; readonly why: string };
+
 export interface DiskSource {
   /** Absent: it cannot stop and start a VM. */
   readonly power?: MachinePower | undefined;
@@ -142,4 +150,12 @@ export interface DiskSource {
     length: number,
     signal: AbortSignal,
   ): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Of a snapshot of a disk that `hasGuestState`: read whole, `guestStateLimitBytes` at most. Absent in sources whose disks have none.
+   * What was taken to read it is given back by `release`.
+   */
+  guestState?(reference: Readonly<Record<string, string>>, signal: AbortSignal): Promise<GuestState>;
 }
+
+/** A few MiB at the platforms that we know: larger ones are no guest state. It is held in memory whole. */
+export const guestStateLimitBytes = 64 * 1024 * 1024;

@@ -29,6 +29,7 @@ import { timestamp } from "../../shared/core/timestamp.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
 import type { Clock } from "../../shared/ports/clock.ts";
 import type { Context, StepLimits } from "../../shared/operations/context.ts";
+import { failPoisoned } from "../../shared/operations/fail-poisoned.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { reconcile } from "../../shared/operations/reconcile.ts";
 import { runStep } from "../../shared/operations/run-step.ts";
@@ -52,6 +53,8 @@ export interface RealPipelineOptions {
   readonly tag?: string;
   /** How long a guest may take to answer, where a test cannot wait as long as the service does. */
   readonly guestLimits?: GuestLimits;
+  /** A step that throws is delivered again as the functions host does it, and the fifth time fails its run. Else it ends the test. */
+  readonly poisons?: boolean;
 }
 
 export interface RealVm {
@@ -74,6 +77,8 @@ export interface RealPipeline {
   drive(runId: RunId): Promise<Run>;
   /** Lets minutes pass, with a tick of the reconciler in each. */
   elapse(minutes: number): Promise<void>;
+  /** Puts the clock forward. */
+  advance(ms: number): void;
 }
 
 const limits: StepLimits = {
@@ -85,6 +90,9 @@ const limits: StepLimits = {
 };
 const visibilityMs = 600_000;
 const minuteMs = 60_000;
+/** host.json: how long the host waits after a delivery that failed, and how many there are. */
+const failedDeliveryMs = 30_000;
+const mostDeliveries = 5;
 const never = new AbortController().signal;
 
 export async function createRealPipeline(options: RealPipelineOptions): Promise<RealPipeline> {
@@ -162,9 +170,14 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
         await runStep(context, task.task, never);
         queue.remove(task.messageId);
       } catch (error) {
-        if (task.deliveries >= 5 || !hasCode(error, "unavailable", "throttled", "conflict", "guest-failed"))
-          throw error;
-        queue.release(task.messageId, 100);
+        const isLast = task.deliveries >= mostDeliveries;
+        if (options.poisons === true && isLast) {
+          queue.remove(task.messageId);
+          await failPoisoned(context, { task: task.task }, never);
+          continue;
+        }
+        if (options.poisons !== true && (isLast || !passes(error))) throw error;
+        queue.release(task.messageId, options.poisons === true ? failedDeliveryMs : 100);
       } finally {
         atWork--;
       }
@@ -176,6 +189,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     vault,
     drive,
     elapse,
+    advance: (ms) => void (aheadMs += ms),
     async protect(vm) {
       const now = timestamp(clock.now());
       const policy = parsePolicyName(`for-${vm.name}`);
@@ -223,4 +237,8 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
       return ended;
     },
   };
+}
+
+function passes(error: unknown): boolean {
+  return hasCode(error, "unavailable", "throttled", "conflict", "guest-failed");
 }

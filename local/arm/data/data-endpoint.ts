@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { randomUUID } from "node:crypto";
 import type { Bytes, DiskStore } from "../disks/disk-store.ts";
+import type { ToldRange } from "../disks/page-map.ts";
 import { ServiceError } from "../service-error.ts";
 import { parseDataRequest, type ByteSpan, type DataRequest } from "./data-request.ts";
 import type { Grant, Grants } from "./grants.ts";
@@ -16,6 +17,8 @@ export interface DataContext {
   /** The bytes of a resource as they are now, footer and all. */
   readonly bytesOf: (resourceId: string) => Bytes;
   readonly now: () => number;
+  /** What is told of the ranges that changed: all of them, unless a test makes it wrong. */
+  readonly told: (ranges: readonly ToldRange[]) => readonly ToldRange[];
   /** Called before each request is served: what it throws is the answer, and it may destroy the connection. */
   readonly beforeData: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
@@ -97,7 +100,7 @@ function listed(context: DataContext, grant: Grant, bytes: Bytes, asked: Extract
   const older = context.bytesOf(previous.resourceId);
   const sameFamily = grant.familyId !== undefined && previous.familyId === grant.familyId;
   const changed = sameFamily ? context.store.changed(older, bytes, start, end) : undefined;
-  if (changed !== undefined) return changed;
+  if (changed !== undefined) return context.told(changed);
   throw new ServiceError(
     409,
     "PreviousSnapshotCannotBeNewer",

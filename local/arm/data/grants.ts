@@ -52,6 +52,11 @@ export class Grants {
     if (standing !== undefined) this.#byName.delete(standing.name);
   }
 
+  /** Those that have ended by themselves too. */
+  all(): readonly Grant[] {
+    return [...this.#byName.values()];
+  }
+
   of(resourceId: string): Grant | undefined {
     return [...this.#byName.values()].find((grant) => grant.resourceId === resourceId);
   }

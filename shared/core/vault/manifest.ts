@@ -27,10 +27,18 @@ export interface ManifestDisk {
   readonly snapshotAt: Timestamp;
   /** How the source finds this snapshot again, to compare the next backup with it. Never a SAS. */
   readonly snapshot: Readonly<Record<string, string>>;
+  /** Firmware variables and virtual TPM that go with it, as the platform exported them. */
+  readonly guestState?: ManifestGuestState;
   readonly mode: DiskMode;
   readonly changedBytes: number;
   readonly newChunks: number;
   readonly storedBytes: number;
+}
+
+/** Stored as a disk is. */
+export interface ManifestGuestState {
+  readonly index: ObjectId;
+  readonly sizeBytes: number;
 }
 
 export interface ManifestConsistency {

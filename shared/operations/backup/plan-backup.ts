@@ -19,6 +19,7 @@ import type { StepOutcome } from "../step-outcome.ts";
 import { readManifest } from "../vault/list-restore-points.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { createWork, readWork } from "../work.ts";
+import { keepGuestState } from "./keep-guest-state.ts";
 import { planDisk } from "./plan-disk.ts";
 import { isCopying, sendWindows, windowCount } from "./windows.ts";
 import { diskPlanPath, planPath } from "./work-paths.ts";
@@ -74,8 +75,10 @@ async function makePlan(
     if (plan === undefined) {
       if (context.clock.monotonic() > deadline) return "unfinished";
       const facts = { vault, source: context.source(set.source), run, disk, snapshot, parent, deadline };
-      const made = await planDisk(context, facts, signal);
-      if (made === "unfinished") return made;
+      const guestState = await keepGuestState(context, facts, signal);
+      const planned = await planDisk(context, facts, signal);
+      if (planned === "unfinished") return planned;
+      const made = guestState === undefined ? planned : { ...planned, guestState };
       const written = await createWork(vault, runId, "diskPlan", path, made, signal);
       // Somebody else has planned it at the same time; samples are drawn by chance, so that theirs may differ from ours.
       plan = written === "created" ? made : await readWork(vault, runId, "diskPlan", path, signal);

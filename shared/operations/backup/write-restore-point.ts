@@ -1,7 +1,7 @@
 import type { BackupIn } from "../../core/run-transitions.ts";
 import { consistencyOf } from "../../core/downtime.ts";
 import { segmentCount } from "../../core/vault/disk-geometry.ts";
-import type { Manifest, ManifestBody, ManifestDisk, ObjectId } from "../../core/vault/manifest.ts";
+import type { Manifest, ManifestBody, ManifestConsistency, ManifestDisk, ObjectId } from "../../core/vault/manifest.ts";
 import { zeroObjectId } from "../../core/vault/object-id.ts";
 import type { Context } from "../context.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
@@ -9,6 +9,7 @@ import { readDiskIndex } from "../vault/read-disk.ts";
 import { serviceTime } from "../vault/work-blobs.ts";
 import { writeDiskIndex } from "../vault/write-index.ts";
 import { commitManifest } from "../vault/write-manifest.ts";
+import { notKept } from "./keep-guest-state.ts";
 import { collectDisks, type CollectedDisk } from "./collect-disks.ts";
 
 /**
@@ -23,8 +24,10 @@ export async function writeRestorePoint(
 ): Promise<Manifest | undefined> {
   const { set } = run;
   const disks: ManifestDisk[] = [];
+  const notes: string[] = [];
   for (const disk of await collectDisks(vault, run, signal)) {
     disks.push(manifestDisk(disk, await indexOf(vault, run, disk, signal)));
+    if (disk.plan.guestState?.kind === "not-kept") notes.push(notKept(disk.plan.guestState.why));
   }
   const body: ManifestBody = {
     formatVersion: 1,
@@ -40,7 +43,7 @@ export async function writeRestorePoint(
     committedAt: await serviceTime(vault, set.attemptId, signal),
     trigger: run.trigger.kind,
     policy: run.policy,
-    consistency: consistencyOf(set),
+    consistency: withNotes(consistencyOf(set), notes),
     safety: set.safety,
     source: { kind: set.source },
     configuration: set.configuration,
@@ -71,7 +74,14 @@ async function indexOf(
   return (await writeDiskIndex(vault, index, { startedAt: run.set.sessionStartedAt }, signal)).id;
 }
 
-function manifestDisk({ snapshot, progress }: CollectedDisk, index: ObjectId): ManifestDisk {
+function withNotes(consistency: ManifestConsistency, notes: readonly string[]): ManifestConsistency {
+  if (notes.length === 0) return consistency;
+  const { note } = consistency;
+  return { ...consistency, note: [...(note === undefined ? [] : [note]), ...notes].join(" ") };
+}
+
+function manifestDisk({ snapshot, progress, plan }: CollectedDisk, index: ObjectId): ManifestDisk {
+  const { guestState } = plan;
   return {
     name: snapshot.disk,
     ...(snapshot.lun === undefined ? {} : { lun: snapshot.lun }),
@@ -82,6 +92,9 @@ function manifestDisk({ snapshot, progress }: CollectedDisk, index: ObjectId): M
     index,
     snapshotAt: snapshot.snapshotAt,
     snapshot: snapshot.reference,
+    ...(guestState?.kind === "kept"
+      ? { guestState: { index: guestState.index, sizeBytes: guestState.sizeBytes } }
+      : {}),
     mode: progress.mode,
     changedBytes: progress.changedBytes,
     newChunks: progress.newChunks,

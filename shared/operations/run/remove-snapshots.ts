@@ -20,12 +20,15 @@ export async function removeSnapshots(
 ): Promise<void> {
   try {
     const vm = (await context.catalog.vms.get(run.vm, signal))?.value;
+    let listed: readonly OwnSnapshot[] = [];
     if (vm !== undefined && vm.vmId === run.vmId) {
-      for (const { reference } of (await removeOrphans(context, vm, signal)).kept) {
-        await context.source(vm.source.kind).release(reference, signal);
-      }
+      const found = await findOrphans(context, vm, signal);
+      // First: a lock that lets nobody delete is no reason to leave access to the base behind.
+      for (const { reference } of found.kept) await context.source(vm.source.kind).release(reference, signal);
+      for (const { reference } of found.doomed) await context.source(vm.source.kind).removeSnapshot(reference, signal);
+      ({ listed } = found);
     } else await removeOwnSet(context, run, signal);
-    if (run.state === "succeeded") await removeOfGoneDisks(context, run, signal);
+    if (run.state === "succeeded") await removeOfParent(context, run, listed, signal);
   } catch (error) {
     if (!(error instanceof FarsideError) || error.advice === "retry") throw error;
     context.log.log("warning", "snapshots-left", { runId: run.runId, error: error.message });
@@ -43,44 +46,62 @@ async function removeOwnSet(
   for (const { reference } of run.set.snapshots) await source.removeSnapshot(reference, signal);
 }
 
-/** Disks that the parent had and this point has not: the settings do not name them any more, the parent's manifest does. */
-async function removeOfGoneDisks(context: Context, run: BackupIn<"succeeded">, signal: AbortSignal): Promise<void> {
+/**
+ * What no list shows any more, and the parent's manifest still names: snapshots of disks that this point has not, and of a VM that was moved,
+ * whose former place nobody looks into.
+ */
+async function removeOfParent(
+  context: Context,
+  run: BackupIn<"succeeded">,
+  listed: readonly OwnSnapshot[],
+  signal: AbortSignal,
+): Promise<void> {
   const { parentPointId, snapshots, source } = run.set;
   if (parentPointId === undefined) return;
   const parent = await readManifest(await context.vault(signal), run.vmId, parentPointId, signal);
   if (parent.kind === "absent") return;
   const kept = new Set(snapshots.map(({ identity }) => identity));
+  const seen = new Set(listed.map(({ reference }) => keyOf(reference)));
   for (const { identity, snapshot } of parent.manifest.disks) {
-    if (!kept.has(identity)) await context.source(source).removeSnapshot(snapshot, signal);
+    if (!kept.has(identity) || !seen.has(keyOf(snapshot)))
+      await context.source(source).removeSnapshot(snapshot, signal);
   }
+}
+
+function keyOf(reference: OwnSnapshot["reference"]): string {
+  const parts = Object.entries(reference).map((entry) => JSON.stringify(entry));
+  return parts.toSorted().join();
 }
 
 /** Removes every snapshot of this VM that nobody needs. Returns how many. */
 export async function removeOrphanSnapshots(context: Context, vm: ProtectedVm, signal: AbortSignal): Promise<number> {
-  return (await removeOrphans(context, vm, signal)).removed;
+  const { doomed } = await findOrphans(context, vm, signal);
+  for (const { reference } of doomed) await context.source(vm.source.kind).removeSnapshot(reference, signal);
+  return doomed.length;
 }
 
-/** `kept`: of runs that have ended, so that nobody reads them now. */
-async function removeOrphans(
-  context: Context,
-  vm: ProtectedVm,
-  signal: AbortSignal,
-): Promise<{ readonly removed: number; readonly kept: readonly OwnSnapshot[] }> {
-  const source = context.source(vm.source.kind);
-  const snapshots = await source.listSnapshots(vm, signal);
-  if (snapshots.length === 0) return { removed: 0, kept: [] };
+interface Found {
+  /** Nobody needs them. */
+  readonly doomed: readonly OwnSnapshot[];
+  /** Of runs that have ended, so that nobody reads them now. */
+  readonly kept: readonly OwnSnapshot[];
+  readonly listed: readonly OwnSnapshot[];
+}
+
+async function findOrphans(context: Context, vm: ProtectedVm, signal: AbortSignal): Promise<Found> {
+  const listed = await context.source(vm.source.kind).listSnapshots(vm, signal);
+  if (listed.length === 0) return { doomed: [], kept: [], listed };
   // In this order: a run that has ended when its row is read has committed before, so that the base read after it is at least its own.
-  const owners = await ownersOf(context, new Set(snapshots.map((snapshot) => snapshot.runId)), signal);
+  const owners = await ownersOf(context, new Set(listed.map((snapshot) => snapshot.runId)), signal);
   const base = await baseOf(context, vm.vmId, signal);
   const facts = {
     base,
     ownerOf: (runId: RunId): SnapshotOwner => owners.get(runId) ?? { kind: "unknown" },
     now: context.clock.now(),
   };
-  const doomed = new Set(snapshots.filter((snapshot) => mayRemoveSnapshot(snapshot, facts)));
-  for (const { reference } of doomed) await source.removeSnapshot(reference, signal);
-  const kept = snapshots.filter((one) => !doomed.has(one) && facts.ownerOf(one.runId).kind !== "active");
-  return { removed: doomed.size, kept };
+  const doomed = new Set(listed.filter((snapshot) => mayRemoveSnapshot(snapshot, facts)));
+  const kept = listed.filter((one) => !doomed.has(one) && facts.ownerOf(one.runId).kind !== "active");
+  return { doomed: [...doomed], kept, listed };
 }
 
 /** Removes those of our snapshots on this VM's disks that `doomed` names, whatever else refers to them. */

@@ -1,4 +1,5 @@
 import type { DiskIndex } from "../../core/vault/disk-index.ts";
+import { imagesOf } from "../../core/vault/manifest-images.ts";
 import { chunkLength } from "../../core/vault/disk-geometry.ts";
 import { segmentChunks } from "../../core/vault/limits.ts";
 import type { ObjectId } from "../../core/vault/object-id.ts";
@@ -31,7 +32,7 @@ export async function checkIndexes(
   const disks = new Map<string, DiskRef>();
   const documents = new Set<ObjectId>();
   for (const { manifest } of points) {
-    for (const disk of manifest.disks) disks.set(`${disk.index}/${disk.sizeBytes}`, disk);
+    for (const image of imagesOf(manifest)) disks.set(`${image.index}/${image.sizeBytes}`, image);
     documents.add(manifest.configuration);
   }
   const segments = new Map<string, SegmentRef>();

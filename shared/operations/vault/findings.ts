@@ -31,6 +31,8 @@ export interface AffectedDisk {
   readonly pointId: PointId;
   /** Absent where the restore point as a whole is affected, all its disks. */
   readonly disk?: DiskName;
+  /** Not the disk itself, but the firmware variables and virtual TPM that go with it. */
+  readonly part?: "guest-state";
   readonly ranges: readonly ByteRange[];
 }
 

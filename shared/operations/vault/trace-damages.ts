@@ -1,6 +1,7 @@
 /** From a damaged object up to every restore point, disk and byte range that it hits. */
 import type { Defect } from "../../core/vault/corrupt.ts";
 import { defectOf } from "../../core/vault/corrupt.ts";
+import { imagesOf } from "../../core/vault/manifest-images.ts";
 import type { ObjectId, ObjectKind } from "../../core/vault/object-id.ts";
 import { objectName, zeroObjectId } from "../../core/vault/object-id.ts";
 import { messageOf } from "./check-restore-points.ts";
@@ -81,14 +82,14 @@ export async function traceDamages(
     if (damages.has("document", manifest.configuration)) {
       hit(objectName("document", manifest.configuration), { vmId, pointId, ranges: [] });
     }
-    for (const disk of manifest.disks) {
-      const { name, sizeBytes } = disk;
-      if (damages.has("disk-index", disk.index)) {
-        const ranges = [{ fromByte: 0, toByte: sizeBytes }];
-        hit(objectName("disk-index", disk.index), { vmId, pointId, disk: name, ranges });
+    for (const image of imagesOf(manifest)) {
+      const where = { vmId, pointId, disk: image.disk, ...(image.part === "disk" ? {} : { part: image.part }) };
+      if (damages.has("disk-index", image.index)) {
+        const ranges = [{ fromByte: 0, toByte: image.sizeBytes }];
+        hit(objectName("disk-index", image.index), { ...where, ranges });
         continue;
       }
-      const index = await unlessDamaged(readDiskIndex(vault, disk, signal));
+      const index = await unlessDamaged(readDiskIndex(vault, image, signal));
       if (index === undefined) continue;
       const ranges = new Map<string, ByteRange[]>();
       for (const segment of diskSegments(index)) {
@@ -96,7 +97,7 @@ export async function traceDamages(
           ranges.set(object, joined(ranges.get(object) ?? [], range));
         }
       }
-      for (const [object, found] of ranges) hit(object, { vmId, pointId, disk: name, ranges: found });
+      for (const [object, found] of ranges) hit(object, { ...where, ranges: found });
     }
   }
   return Array.from(damages.entries(), ([object, { kind, defect }]) => {

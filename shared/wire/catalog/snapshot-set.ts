@@ -36,6 +36,7 @@ const diskSnapshot = record<DiskSnapshot>({
   identity: z.string(),
   snapshotAt: timestamp,
   reference: textMap,
+  hasGuestState: z.literal(true).exactOptional(),
 });
 
 export const downtime = record<Downtime>({

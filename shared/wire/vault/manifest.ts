@@ -37,6 +37,7 @@ const disk = z.looseObject({
   index: objectIdSchema,
   snapshotAt: timestampSchema,
   snapshot: z.record(z.string(), z.string()),
+  guestState: z.looseObject({ index: objectIdSchema, sizeBytes: z.int().min(1) }).optional(),
   mode: z.enum(["full", "incremental"]),
   changedBytes: countSchema,
   newChunks: countSchema,

@@ -27,7 +27,14 @@ export interface DiskPlan {
     readonly snapshot: Readonly<Record<string, string>>;
   };
   readonly windows: readonly { readonly segments: readonly SegmentRun[]; readonly bytes: number }[];
+  /** Of a disk that has one. */
+  readonly guestState?: KeptGuestState;
 }
+
+/** `why` completes a sentence: "was not kept, for …". */
+export type KeptGuestState =
+  | { readonly kind: "kept"; readonly index: ObjectId; readonly sizeBytes: number }
+  | { readonly kind: "not-kept"; readonly why: string };
 
 /** Which windows belong to which disk, numbered through: `<attempt>/plan/all`. Written last: with it the plan stands. */
 export interface BackupPlan {
@@ -85,6 +92,12 @@ const schemas: { readonly [Kind in WorkKind]: z.ZodType<WorkContents[Kind]> } = 
     sizeBytes: count,
     parent: z.strictObject({ index: objectId, sizeBytes: count, snapshot: textMap }).exactOptional(),
     windows: z.array(z.strictObject({ segments: z.array(pair(count)), bytes: count })),
+    guestState: z
+      .discriminatedUnion("kind", [
+        z.strictObject({ kind: z.literal("kept"), index: objectId, sizeBytes: count }),
+        z.strictObject({ kind: z.literal("not-kept"), why: z.string() }),
+      ])
+      .exactOptional(),
   }),
   backupPlan: z.strictObject({
     disks: z.array(z.strictObject({ disk: diskName, windows: count })),

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { serveData } from "../../../local/arm/data/data-endpoint.ts";
 import { type Access, Grants } from "../../../local/arm/data/grants.ts";
 import { type Bytes, DiskStore } from "../../../local/arm/disks/disk-store.ts";
+import type { ToldRange } from "../../../local/arm/disks/page-map.ts";
 
 const mib = 1024 ** 2;
 const sizeBytes = 64 * mib + 512;
@@ -32,6 +33,7 @@ beforeEach(async () => {
     bytesOf: (id: string) => resources.get(id) ?? { sizeBytes: 0, layers: [] },
     now: () => now,
     beforeData: async () => undefined,
+    told: (ranges: readonly ToldRange[]) => ranges,
   };
   server = createServer((request, response) => void serveData(context, request, response));
   server.listen(0, "127.0.0.1");

@@ -5,7 +5,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
-import { ServiceError } from "../../../local/arm/service-error.ts";
 import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun } from "../../../shared/core/run.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
@@ -208,110 +207,5 @@ describe("A VM of Azure with one disk, or a stopped one", () => {
     expect(run.set.consistency).toMatchObject({ achieved: "filesystem", note: expect.stringContaining("stopped") });
     expect(run.set.snapshots.map(({ reference }) => reference["kind"])).toEqual(["snapshot", "snapshot"]);
     await nothingLeft(2);
-  });
-});
-
-describe("A backup of a VM of Azure, in trouble:", () => {
-  const policy = { wanted: "application", least: "crash" } as const;
-  const made = async (disks = 2) => {
-    const vm = await region.addVm("web", disks);
-    for (let disk = 0; disk < disks; disk++) await vm.write(disk, 0, randomBytes(mib));
-    await protect(vm, policy);
-    return vm;
-  };
-  const faults = () => region.server.arm.faults;
-
-  test("a 429 with a Retry-After of 1,200 s puts off that VM for as long", async () => {
-    await made();
-    const throttled = new ServiceError(429, "OperationNotAllowed", "Too many.", { "Retry-After": "1200" });
-    const fault = faults().planRequest(/^PUT .*restorePoints\/farside/, throttled);
-    const before = pipeline.context.clock.now();
-    const run = succeeded(await pipeline.backup(name));
-    expect(fault.happened()).toBe(1);
-    expect(run.attempt).toBe(2);
-    expect(pipeline.context.clock.now() - before).toBeGreaterThan(1_200_000);
-    await nothingLeft(1);
-  });
-
-  test("an operation that fails at its end is tried anew, and what it left is removed", async () => {
-    await made();
-    const error = new ServiceError(409, "VMRestorePointInternalError", "It did not work out.");
-    const fault = faults().planOperation("restorePoints/write", { kind: "fails", error });
-    expect(succeeded(await pipeline.backup(name)).attempt).toBe(2);
-    expect(fault.happened()).toBe(1);
-    await nothingLeft(1);
-  });
-
-  test("an operation that never ends is given up after two hours", async () => {
-    await made();
-    faults().planOperation("restorePoints/write", { kind: "never-ends" });
-    const before = pipeline.context.clock.now();
-    const run = await pipeline.backup(name);
-    expect(pipeline.context.clock.now() - before).toBeGreaterThan(2 * hourMs);
-    expect(succeeded(run).attempt).toBeGreaterThan(1);
-    expect(region.requests.length).toBeLessThan(400);
-    await nothingLeft(1);
-  });
-
-  test("a guest that cannot be brought to rest is given three tries, and then none where the policy accepts it", async () => {
-    await made();
-    const error = new ServiceError(409, "VMAgentStatusCommunicationError", "The VM agent does not answer.");
-    faults().planOperation("restorePoints/write", { kind: "fails", error }, 3);
-    const run = succeeded(await pipeline.backup(name));
-    expect(run.attempt).toBe(4);
-    expect(run.set.consistency).toMatchObject({ requested: "application", achieved: "crash" });
-    await nothingLeft(1);
-  });
-
-  test("a SAS that somebody takes back in the middle of a read is asked for once more", async () => {
-    const vm = await made();
-    let reads = 0;
-    faults().beforeData = async (request) => {
-      if (request.method !== "GET" || (request.url ?? "").includes("comp=")) return;
-      if (++reads === 2) for (const one of region.server.arm.resources.all()) region.server.arm.grants.end(one.id);
-    };
-    const run = succeeded(await pipeline.backup(name));
-    expect(reads).toBeGreaterThan(2);
-    const [held] = await restored(run, "web-1", [[0, mib]]);
-    expect(held?.equals(await vm.read(1, 0, mib))).toBe(true);
-    await nothingLeft(1);
-  });
-
-  test("a VM that was deleted fails the run, in words, and keeps the base", async () => {
-    const vm = await made();
-    succeeded(await pipeline.backup(name));
-    region.server.arm.resources.remove(vm.resourceId);
-    const run = await pipeline.backup(name);
-    expect(run).toMatchObject({
-      state: "failed",
-      error: { code: "not-found", message: expect.stringContaining("web") },
-    });
-    await nothingLeft(1);
-  });
-
-  test("a disk that was detached between two backups is not in the second one, which begins nothing anew", async () => {
-    const vm = await made(3);
-    succeeded(await pipeline.backup(name));
-    const storageProfile = {
-      osDisk: { createOption: "Attach", osType: "Linux", managedDisk: { id: vm.diskIds[0] } },
-      dataDisks: [{ lun: 1, createOption: "Attach", managedDisk: { id: vm.diskIds[2] } }],
-    };
-    region.server.arm.resources.change(vm.resourceId, { storageProfile });
-    const run = succeeded(await pipeline.backup(name));
-    expect(run.disks.map(({ name: disk, mode }) => [disk, mode])).toEqual([
-      ["web-0", "incremental"],
-      ["web-2", "incremental"],
-    ]);
-    await nothingLeft(1);
-  });
-
-  test("a base that somebody deleted is told, and the disks are copied in full", async () => {
-    await made();
-    succeeded(await pipeline.backup(name));
-    const { resources } = region.server.arm;
-    for (const one of resources.all()) if (/restorePoints\//i.test(one.id)) resources.remove(one.id);
-    const run = succeeded(await pipeline.backup(name));
-    expect(run.disks.map(({ mode }) => mode)).toEqual(["full", "full"]);
-    await nothingLeft(1);
   });
 });

@@ -5,6 +5,8 @@
  *    that processes beside each other do not disturb one another.
  * 2. Somebody may take it back in between (a clean-up of a run before, a person): then it is asked for once more, and the call repeated.
  * 3. What is not given back ends by itself: three hours.
+ * 4. A grant that somebody else stands in the way of (five SAS of one disk's snapshots at a time is the documented limit) is asked for again
+ *    some minutes later, and the run waits for it as for a service that is throttled.
  */
 import { FarsideError, hasCode } from "../../../core/errors.ts";
 import type { ArmConnection } from "./arm-connection.ts";
@@ -17,6 +19,7 @@ const refreshBeforeMs = 20 * 60_000;
 /** The one operation that is waited for: a second or two. */
 const grantLimitMs = 20_000;
 const pollMs = 500;
+const askAgainMs = 5 * 60_000;
 
 interface Granted {
   readonly sas: Promise<string>;
@@ -46,6 +49,17 @@ export class DiskAccess {
       for (const { id } of references) this.#granted.delete(id.toLowerCase());
       return call(await this.#urls(references, signal));
     }
+  }
+
+  /** `call` gets the SAS of the disk's guest state; undefined where the service gave none. */
+  async withGuestState<T>(
+    reference: DiskReference,
+    signal: AbortSignal,
+    call: (sas: string | undefined) => Promise<T>,
+  ): Promise<T> {
+    signal.throwIfAborted();
+    const { guestStateSas } = await this.#grant(reference, { ...read, getSecureVMGuestStateSAS: true });
+    return call(guestStateSas);
   }
 
   /** Also what another process has asked for. Done as well where there is nothing to give back, or the snapshot is gone. */
@@ -86,7 +100,7 @@ export class DiskAccess {
     const standing = this.#granted.get(key);
     if (standing !== undefined && standing.endsAt - refreshBeforeMs > this.#monotonic()) return standing.sas;
     // Shared by all that read it now: not ended by one of them that gives up.
-    const granted = { sas: this.#grant(reference), endsAt: this.#monotonic() + lastsMs };
+    const granted = { sas: this.#grant(reference, read).then(({ sas }) => sas), endsAt: this.#monotonic() + lastsMs };
     this.#granted.set(key, granted);
     granted.sas.catch(() => {
       if (this.#granted.get(key) === granted) this.#granted.delete(key);
@@ -94,32 +108,51 @@ export class DiskAccess {
     return granted.sas;
   }
 
-  async #grant(reference: DiskReference): Promise<string> {
+  async #grant(reference: DiskReference, asked: Asked): Promise<Given> {
     const arm = await this.#arm();
     const what = shownReference(reference);
     const signal = AbortSignal.timeout(2 * grantLimitMs);
-    const { accessSAS } = await armCall(
+    const { accessSAS, securityDataAccessSAS } = await armCall(
       `get access to ${what}`,
       signal,
-      (abortSignal) => grant(arm, reference, abortSignal),
+      (abortSignal) => grant(arm, reference, asked, abortSignal),
       grantLimitMs,
-    );
-    if (accessSAS !== undefined && URL.canParse(accessSAS)) return accessSAS;
+    ).catch((error: unknown) => {
+      throw hasCode(error, "conflict") ? inTheWay(error) : error;
+    });
+    if (accessSAS !== undefined && URL.canParse(accessSAS)) {
+      return { sas: accessSAS, guestStateSas: securityDataAccessSAS };
+    }
     // Where the answer names no URL to fetch the result from, the SDK gives an empty one.
     throw new FarsideError("unavailable", `The service gave no access to ${what}. It is asked again later.`);
   }
 }
 
+/** As long as the session may last, and no longer. */
+function inTheWay(error: FarsideError): FarsideError {
+  const { message, details } = error;
+  return new FarsideError("throttled", message, { details, cause: error, retryAfterMs: askAgainMs });
+}
+
 const read = { access: "Read", durationInSeconds: lastsMs / 1000 } as const;
 
-async function grant(arm: ArmConnection, reference: DiskReference, abortSignal: AbortSignal) {
+type Asked = typeof read & { readonly getSecureVMGuestStateSAS?: true };
+
+interface Given {
+  readonly sas: string;
+  readonly guestStateSas: string | undefined;
+}
+
+async function grant(arm: ArmConnection, reference: DiskReference, asked: Asked, abortSignal: AbortSignal) {
   const { subscriptionId, resourceGroup, path } = requireParts(reference.id);
   const client = arm.compute(subscriptionId);
   const options = { updateIntervalInMs: pollMs, abortSignal };
   const [one = "", two = "", three = ""] = path.map(([, name]) => name);
   return reference.kind === "snapshot"
-    ? client.snapshots.grantAccess(resourceGroup, one, read, options).pollUntilDone({ abortSignal })
-    : client.diskRestorePoint.grantAccess(resourceGroup, one, two, three, read, options).pollUntilDone({ abortSignal });
+    ? client.snapshots.grantAccess(resourceGroup, one, asked, options).pollUntilDone({ abortSignal })
+    : client.diskRestorePoint
+        .grantAccess(resourceGroup, one, two, three, asked, options)
+        .pollUntilDone({ abortSignal });
 }
 
 async function revoke(arm: ArmConnection, reference: DiskReference, abortSignal: AbortSignal): Promise<void> {

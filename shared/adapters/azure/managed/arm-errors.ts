@@ -5,7 +5,7 @@
  * 2. ARM's text is passed on, for it tells what to do ("the VM agent is not ready"), but cut short, and never with a query string in it (I8).
  * 3. 429 and 503 carry the time that the service asked for.
  */
-import { FarsideError, type ErrorCode } from "../../../core/errors.ts";
+import { FarsideError, hasCode, type ErrorCode } from "../../../core/errors.ts";
 
 interface ArmFault {
   readonly status?: number;
@@ -55,10 +55,16 @@ export function armError(error: unknown, doing: string, signal: AbortSignal): un
     details: {
       ...(fault.status === undefined ? {} : { status: fault.status }),
       ...(fault.code === undefined ? {} : { code: fault.code }),
+      ...(fault.hasFailed ? { operationFailed: true } : {}),
     },
     cause: new Error(shown),
     ...(fault.retryAfterMs === undefined ? {} : { retryAfterMs: fault.retryAfterMs }),
   });
+}
+
+/** Whether ARM could not be asked, or did not answer now: nothing is known of what was asked about. */
+export function isNoAnswer(error: unknown): error is FarsideError {
+  return hasCode(error, "throttled", "unavailable") && error.details["operationFailed"] !== true;
 }
 
 function meaning({ status, code, hasFailed }: ArmFault): ErrorCode {

@@ -16,6 +16,7 @@ const disk = z.object({
   sizeBytes: z.int(),
   logicalSectorSize: z.int(),
   identity: z.string(),
+  hasGuestState: z.literal(true).exactOptional(),
 });
 
 const begun = z.object({

@@ -5,6 +5,7 @@
 import type { DiskSnapshot } from "../../../core/run.ts";
 import { FarsideError } from "../../../core/errors.ts";
 import type { VmId } from "../../../core/ids.ts";
+import type { VmResourceId } from "../../../core/resource-id.ts";
 import type { SnapshotAttempt } from "../../../ports/disk-source.ts";
 import type { ArmConnection } from "./arm-connection.ts";
 import { apiVersions, requireParts } from "./arm-connection.ts";
@@ -25,16 +26,17 @@ export async function beginSnapshots(
   arm: ArmConnection,
   asked: {
     readonly vmId: VmId;
+    readonly resourceId: VmResourceId;
     readonly location: string;
     readonly disks: readonly InspectedDisk[];
     readonly attempt: SnapshotAttempt;
   },
   signal: AbortSignal,
 ): Promise<BegunOperation["made"]> {
-  const { vmId, location, disks, attempt } = asked;
+  const { vmId, resourceId, location, disks, attempt } = asked;
+  // In the VM's group, wherever its disks are: all that was made of a VM is found by one list, also when its disks or itself are gone.
+  const { subscriptionId, resourceGroup } = requireParts(resourceId);
   const tasks = disks.map(async (disk, index) => {
-    // In the disk's own group: there are the rights to read it.
-    const { subscriptionId, resourceGroup } = requireParts(disk.id);
     const name = `${ownPrefix}${attempt.attemptId}-${index}`;
     const tags = {
       [snapshotTags.vm]: vmId,

@@ -14,6 +14,7 @@ import type {
   ByteRange,
   ChangedRange,
   DiskSource,
+  GuestState,
   OwnSnapshot,
   SnapshotAttempt,
   SnapshotOutcome,
@@ -28,9 +29,11 @@ import type { ByteWindow } from "../page-ranges.ts";
 import { defaultTryTimeoutMs, withTryTimeout } from "../storage-clients.ts";
 import { DiskAccess } from "./access.ts";
 import { apiVersions, requireParts, type ArmConnection } from "./arm-connection.ts";
+import { isNoAnswer } from "./arm-errors.ts";
 import { lookAt, parseBegun, type BegunOperation } from "./begun-operation.ts";
 import { parseReference, shownReference, type DiskReference, type Reference } from "./disk-reference.ts";
 import { beginSnapshots, readSnapshots } from "./incremental-snapshots.ts";
+import { readGuestState } from "./guest-state.ts";
 import { inspectVm, type ManagedInspection } from "./inspect-vm.ts";
 import { ManagedPower } from "./managed-power.ts";
 import { ownSnapshots } from "./own-snapshots.ts";
@@ -102,7 +105,7 @@ export class ManagedDiskSource implements DiskSource {
       const made = await beginRestorePoint(arm, asked, signal);
       return this.#later({ ...method, made, disks: kept, startedAt });
     }
-    const made = await beginSnapshots(arm, { vmId: vm.vmId, location, disks: chosen, attempt }, signal);
+    const made = await beginSnapshots(arm, { vmId: vm.vmId, resourceId, location, disks: chosen, attempt }, signal);
     return this.#later({ ...method, made, disks: kept, startedAt });
   }
 
@@ -114,15 +117,21 @@ export class ManagedDiskSource implements DiskSource {
   ): Promise<SnapshotOutcome> {
     const arm = await this.#arm();
     const begun = parseBegun(operation);
-    const made: BegunOperation["made"] = [];
-    for (const one of begun.made) made.push(await lookAtOne(arm, begun.kind, one, signal));
-    const now = { ...begun, made };
-    if (made.some(({ poller }) => poller !== undefined)) return this.#later(now, operationLimitMs);
-    const read = begun.kind === "restore-point" ? readRestorePoint : readSnapshots;
-    const finished = await read(arm, now, signal);
-    // What the disks held is fixed when the operation has ended; the copy goes on behind it.
-    if (finished.kind === "copying") return { ...this.#later(now, copyLimitMs), isFixed: true };
-    return { kind: "taken", snapshots: finished.snapshots, consistency: finished.achieved };
+    try {
+      const made: BegunOperation["made"] = [];
+      for (const one of begun.made) made.push(await lookAtOne(arm, begun.kind, one, signal));
+      const now = { ...begun, made };
+      if (made.some(isRunning)) return this.#later(now, operationLimitMs);
+      const read = begun.kind === "restore-point" ? readRestorePoint : readSnapshots;
+      const finished = await read(arm, now, signal);
+      // What the disks held is fixed when the operation has ended; the copy goes on behind it.
+      if (finished.kind === "copying") return { ...this.#later(now, copyLimitMs), isFixed: true };
+      return { kind: "taken", snapshots: finished.snapshots, consistency: finished.achieved };
+    } catch (error) {
+      // What the platform makes goes on: a look that failed is no reason to make it anew, of which there are three in an hour.
+      if (!isNoAnswer(error)) throw error;
+      return this.#later(begun, begun.made.some(isRunning) ? operationLimitMs : copyLimitMs, error.retryAfterMs);
+    }
   }
 
   async listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
@@ -204,12 +213,20 @@ export class ManagedDiskSource implements DiskSource {
     });
   }
 
+  guestState(reference: Reference, signal: AbortSignal): Promise<GuestState> {
+    return readGuestState(this.#access, parseReference(reference), signal);
+  }
+
   #lister(references: readonly DiskReference[], what: string, signal: AbortSignal) {
     return pageLister((call) => this.#access.with(references, signal, call), what, signal);
   }
 
   /** Looked at the less often the longer it takes: some thirty times in two hours. */
-  #later(begun: BegunOperation, limitMs = operationLimitMs): Extract<SnapshotOutcome, { kind: "waiting" }> {
+  #later(
+    begun: BegunOperation,
+    limitMs = operationLimitMs,
+    askedMs = 0,
+  ): Extract<SnapshotOutcome, { kind: "waiting" }> {
     const elapsedMs = this.#clock.now() - begun.startedAt;
     if (elapsedMs > limitMs) {
       throw new FarsideError(
@@ -218,12 +235,21 @@ export class ManagedDiskSource implements DiskSource {
       );
     }
     const retryAfterMs = Math.min(Math.max(this.#lookAgainMs, elapsedMs / 4), longestLookMs);
-    return { kind: "waiting", operation: JSON.stringify(begun), retryAfterMs: Math.round(retryAfterMs) };
+    return {
+      kind: "waiting",
+      operation: JSON.stringify(begun),
+      retryAfterMs: Math.max(Math.round(retryAfterMs), askedMs),
+    };
   }
 }
 
-function sourceDisk({ name, role, lun, sizeBytes, logicalSectorSize, identity }: InspectedDisk): SourceDisk {
-  return { name, role, ...(lun === undefined ? {} : { lun }), sizeBytes, logicalSectorSize, identity };
+function sourceDisk(inspected: InspectedDisk): SourceDisk {
+  const { id: _, sku: __, ...disk } = inspected;
+  return disk;
+}
+
+function isRunning({ poller }: BegunOperation["made"][number]): boolean {
+  return poller !== undefined;
 }
 
 type Method = Pick<BegunOperation, "kind" | "note">;

@@ -112,15 +112,9 @@ export async function readRestorePoint(
 }
 
 /** What a snapshot has of its disk as it was inspected. */
-export function inspected({
-  name,
-  role,
-  lun,
-  sizeBytes,
-  logicalSectorSize,
-  identity,
-}: BegunOperation["disks"][number]) {
-  return { disk: name, role, ...(lun === undefined ? {} : { lun }), sizeBytes, logicalSectorSize, identity };
+export function inspected(disk: BegunOperation["disks"][number]) {
+  const { name, id: _, ...facts } = disk;
+  return { disk: name, ...facts };
 }
 
 /** Premium SSD v2 and Ultra are copied in the background, and cannot be read before that has ended; absent means that there is nothing to copy. */

@@ -79,7 +79,7 @@ export async function readVmDisks(
   }
   for (const { disk } of disks) refuseDisk(disk);
   return {
-    disks: disks.map(({ one, disk }) => inspected(one, disk)),
+    disks: disks.map(({ one, disk }) => inspected(one, disk, isTrustedLaunch(vm))),
     left: left.map(({ disk: { name, slot }, reason }) => ({ name, reason, ...slot })),
     idleRules: idle,
     rawDisks: seen.flatMap(({ found }) => (found.kind === "read" ? [found.raw] : [])),
@@ -103,7 +103,11 @@ function requireRead({ found }: Seen): DiskModel {
   return found.disk;
 }
 
-function inspected({ name, slot }: Seen, { properties, sku }: DiskModel): InspectedDisk {
+function isTrustedLaunch({ properties }: VmModel): boolean {
+  return properties.securityProfile?.securityType === "TrustedLaunch";
+}
+
+function inspected({ name, slot }: Seen, { properties, sku }: DiskModel, isTrusted: boolean): InspectedDisk {
   return {
     name,
     role: slot.role,
@@ -111,6 +115,7 @@ function inspected({ name, slot }: Seen, { properties, sku }: DiskModel): Inspec
     sizeBytes: properties.diskSizeBytes,
     logicalSectorSize: properties.creationData?.logicalSectorSize ?? 512,
     identity: properties.uniqueId,
+    ...(slot.role === "os" && isTrusted ? { hasGuestState: true } : {}),
     id: slot.id,
     sku: sku?.name,
   };
