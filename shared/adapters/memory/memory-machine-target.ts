@@ -68,6 +68,11 @@ export class MemoryMachineTarget implements MachineTarget {
     Object.assign(this.#machine(id), { running, ran: running });
   }
 
+  /** What is under way takes as many looks again as `waits` says now. */
+  forgetBegun(): void {
+    this.#begun.clear();
+  }
+
   /** In words, what no VM may be once nobody works on it: stopped though it ran, or with disks of two times. */
   unwell(): readonly string[] {
     return [...this.#machines].flatMap(([id, { disks, running, ran }]) => {
