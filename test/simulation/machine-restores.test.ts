@@ -6,6 +6,7 @@ import { longestRestoreMs } from "../../shared/core/restore-plan.ts";
 import type { RestoreRun } from "../../shared/core/run.ts";
 import { hasEnded } from "../../shared/core/run.ts";
 import { cancelRun } from "../../shared/operations/cancel-run.ts";
+import { failPoisoned } from "../../shared/operations/fail-poisoned.ts";
 import { listAll } from "../../shared/operations/list-all.ts";
 import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { requestRestore, type RestoreRequest } from "../../shared/operations/request-restore.ts";
@@ -474,6 +475,32 @@ describe("A delivery that comes back after its lease, and after the run's end,",
     await world.settle();
     await standsWell(world);
     expect(await breaches(world)).toEqual([]);
+  });
+});
+
+describe("A look at the platform", () => {
+  test("is not ended by one that has lost its place to it, nor by a message that is poisoned meanwhile", async () => {
+    const world = await reached(swap, "finishing", 2);
+    const { runId } = await restoreOf(world);
+    const task = { kind: "finish-restore", runId } as const;
+    const first = new Stall("after", "machines.finish");
+    const lost = deliverNext(world, new Process({ kind: "lives" }, first));
+    await first.asleep;
+    world.clock.advance(3 * minuteMs);
+    const second = new Stall("before", "machines.finish");
+    const looking = world.perform(task, new Process({ kind: "lives" }, second));
+    await second.asleep;
+    first.wake();
+    expect(await lost).toMatchObject({ kind: "late" });
+    expect(await failPoisoned(world.context(), { task }, world.signal)).toMatchObject({ kind: "late" });
+    const third = new Process();
+    expect(await world.perform(task, third)).toMatchObject({ kind: "late" });
+    expect(third.calls.filter((call) => call.startsWith("machines."))).toEqual([]);
+    second.wake();
+    await looking;
+    await world.settle();
+    expect(await restoreOf(world)).toMatchObject({ state: "succeeded" });
+    await standsWell(world);
   });
 });
 
