@@ -16,6 +16,7 @@ import { ArmRouter, resourceId } from "./arm-router.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
 import { DiskStore } from "./disks/disk-store.ts";
+import { bytesNamed } from "./disks/guest-state.ts";
 import { ArmFaults } from "./faults.ts";
 import { accessRoutes } from "./handlers/access.ts";
 import { diskRoutes } from "./handlers/disks.ts";
@@ -95,7 +96,8 @@ function dataContext(arm: Arm) {
   return {
     store: arm.store,
     grants: arm.grants,
-    bytesOf: (id: string) => arm.resources.require(id).bytes ?? { sizeBytes: 0, layers: [] },
+    bytesOf: (id: string) =>
+      bytesNamed(id, (resourceId) => arm.resources.require(resourceId)) ?? { sizeBytes: 0, layers: [] },
     now: arm.now,
     beforeData: arm.faults.beforeData,
   };
