@@ -23,8 +23,10 @@ import { diskRoutes } from "./handlers/disks.ts";
 import { networkRoutes } from "./handlers/network.ts";
 import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
+import { subscriptionRoutes } from "./handlers/subscriptions.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
 import { Operations } from "./operations.ts";
+import { RegionOffers } from "./region-offers.ts";
 import { asObject, Resources } from "./resources.ts";
 import { familyOf, Throttle } from "./throttle.ts";
 
@@ -53,6 +55,7 @@ const router = new ArmRouter([
   ...restorePointRoutes,
   ...accessRoutes,
   ...networkRoutes,
+  ...subscriptionRoutes,
 ]);
 
 /** Bodies of ARM are models, never data. */
@@ -71,6 +74,7 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     grants: new Grants(),
     operations: new Operations(),
     faults,
+    offers: new RegionOffers(),
     now: options.now,
     takes: options.takes,
     dataUrl: () => url,
@@ -165,6 +169,7 @@ async function replyTo(
     params: match.params,
     query,
     body: method === "GET" || method === "DELETE" ? {} : await readJson(request),
+    onlyNew: request.headers["if-none-match"] === "*",
     id: resourceId(path, match.route.template),
   };
   return match.route.handle(arm, call);

@@ -17,11 +17,13 @@ import type {
 } from "../../../../ports/machine-target.ts";
 import type { ArmConnection } from "../arm-connection.ts";
 import { makingSteps } from "./make-disks.ts";
-import { diskIds, idOfDisk, nameOf } from "./names.ts";
+import { diskIds, nameOf } from "./names.ts";
 import { planRestore } from "./plan-restore.ts";
 import { preflight } from "./preflight.ts";
+import { OwnRemover } from "./remove-own.ts";
 import { sealingSteps } from "./seal-disks.ts";
 import { walk, type Phase, type Step } from "./step-walk.ts";
+import { takeBack } from "./take-back.ts";
 import { UploadAccess } from "./upload-access.ts";
 import { writePages } from "./write-pages.ts";
 
@@ -40,6 +42,7 @@ export class ManagedMachineTarget implements MachineTarget {
   readonly #clock: Pick<Clock, "now" | "monotonic">;
   readonly #lookAgainMs: number;
   readonly #access: UploadAccess;
+  readonly #remover = new OwnRemover();
 
   constructor({ arm, clock, ...options }: ManagedMachineOptions) {
     this.#arm = arm;
@@ -89,9 +92,10 @@ export class ManagedMachineTarget implements MachineTarget {
     return this.#walk(arm, "finish", steps, operation, () => madeDisks(restore), signal);
   }
 
-  async takeBack(restore: MachineRestore, _signal: AbortSignal): Promise<TakenBack> {
-    for (const disk of restore.disks) this.#access.forget(idOfDisk(restore, disk));
-    return { kind: "gone", left: [] };
+  async takeBack(restore: MachineRestore, signal: AbortSignal): Promise<TakenBack> {
+    const arm = await this.#arm();
+    const taking = { arm, access: this.#access, remover: this.#remover, restore, retryAfterMs: this.#lookAgainMs };
+    return takeBack(taking, signal);
   }
 
   async #walk(

@@ -10,6 +10,7 @@ import { allOf } from "./make-disks.ts";
 import { nameOf, partsOfVm } from "./names.ts";
 import { lostTags, ownTags, tagsOf } from "./own-tags.ts";
 import { planDisk, type PlannedDisk } from "./plan-disk.ts";
+import { isSameRegion } from "./region-name.ts";
 
 export interface RestorePlan {
   readonly location: string;
@@ -152,15 +153,6 @@ function tagNotes(disks: readonly (CapturedDisk | undefined)[]): string[] {
   return lost
     ? ["A disk had so many tags that there is no room for those of the restore: the last ones are left out."]
     : [];
-}
-
-/** Regions are written `West Europe` and `westeurope`. */
-export function isSameRegion(one: string | undefined, other: string | undefined): boolean {
-  return one !== undefined && other !== undefined && regionKey(one) === regionKey(other);
-}
-
-export function regionKey(location: string): string {
-  return location.toLowerCase().replaceAll(" ", "");
 }
 
 function isSame(one: string | undefined, other: string | undefined): boolean {

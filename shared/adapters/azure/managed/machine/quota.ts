@@ -4,7 +4,7 @@ import { FarsideError, hasCode } from "../../../../core/errors.ts";
 import type { ArmConnection } from "../arm-connection.ts";
 import { apiVersions } from "../arm-connection.ts";
 import { parseModel } from "../arm-models.ts";
-import { regionKey } from "./plan-restore.ts";
+import { regionKey } from "./region-name.ts";
 
 const usage = z.object({
   name: z.object({ value: z.string(), localizedValue: z.string().optional() }),

@@ -4,7 +4,7 @@ import { FarsideError, hasCode } from "../../../../core/errors.ts";
 import type { ArmConnection } from "../arm-connection.ts";
 import { apiVersions } from "../arm-connection.ts";
 import { parseModel } from "../arm-models.ts";
-import { isSameRegion, regionKey } from "./plan-restore.ts";
+import { isSameRegion, regionKey } from "./region-name.ts";
 
 const regionSku = z.object({
   resourceType: z.string().optional(),
