@@ -35,7 +35,8 @@ export const capturedDisk = z.object({
 });
 export type CapturedDisk = z.output<typeof capturedDisk>;
 
-const slot = z.object({
+/** All of it: what is exchanged keeps the rest of its slot. */
+const slot = z.looseObject({
   name: z.string().optional(),
   lun: z.int().optional(),
   caching: z.string().optional(),

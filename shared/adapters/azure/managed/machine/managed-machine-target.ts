@@ -5,7 +5,7 @@
  * 2. Disks are made for direct upload, written by SAS, and sealed by giving the SAS back: only then can they be attached.
  */
 import type { RunId } from "../../../../core/ids.ts";
-import type { MadeResource } from "../../../../core/machine-restore.ts";
+import type { MadeResource, ManagedVmTarget } from "../../../../core/machine-restore.ts";
 import type { Clock } from "../../../../ports/clock.ts";
 import type {
   MachineDisk,
@@ -16,8 +16,12 @@ import type {
   TakenBack,
 } from "../../../../ports/machine-target.ts";
 import type { ArmConnection } from "../arm-connection.ts";
+import { detachedDisks, exchangeSteps } from "./exchange-disks.ts";
 import { makingSteps } from "./make-disks.ts";
-import { diskIds, nameOf } from "./names.ts";
+import { vmSteps } from "./make-vm.ts";
+import { diskIds, nameOf, vmIdOf } from "./names.ts";
+import type { PlannedInterface } from "./plan-interfaces.ts";
+import { planMachine } from "./plan-machine.ts";
 import { planRestore } from "./plan-restore.ts";
 import { preflight } from "./preflight.ts";
 import { OwnRemover } from "./remove-own.ts";
@@ -57,17 +61,13 @@ export class ManagedMachineTarget implements MachineTarget {
 
   async prepare(restore: MachineRestore, operation: string | undefined, signal: AbortSignal): Promise<MachineProgress> {
     const arm = await this.#arm();
-    let bodies: Promise<readonly Readonly<Record<string, unknown>>[]> | undefined;
     const steps = makingSteps({
       arm,
       access: this.#access,
       restore,
-      bodies: () => {
-        bodies ??= planRestore(arm, restore, signal).then(({ disks }) => disks.map(({ body }) => body));
-        return bodies;
-      },
+      bodies: once(async () => (await planRestore(arm, restore, signal)).disks.map(({ body }) => body)),
     });
-    return this.#walk(arm, "prepare", steps, operation, () => madeDisks(restore), signal);
+    return this.#walk(arm, "prepare", steps, operation, async () => madeDisks(restore), signal);
   }
 
   async write(
@@ -88,8 +88,20 @@ export class ManagedMachineTarget implements MachineTarget {
 
   async finish(restore: MachineRestore, operation: string | undefined, signal: AbortSignal): Promise<MachineProgress> {
     const arm = await this.#arm();
-    const steps = sealingSteps({ arm, access: this.#access, restore });
-    return this.#walk(arm, "finish", steps, operation, () => madeDisks(restore), signal);
+    const sealing = sealingSteps({ arm, access: this.#access, restore });
+    const { target } = restore;
+    if (target.kind === "managed-disks") {
+      return this.#walk(arm, "finish", sealing, operation, async () => madeDisks(restore), signal);
+    }
+    if (target.kind === "swap-disks") {
+      const exchanging = { arm, restore, target };
+      const steps = [...sealing, ...exchangeSteps(exchanging)];
+      return this.#walk(arm, "finish", steps, operation, () => detachedDisks(exchanging, signal), signal);
+    }
+    const plan = once(() => planMachine(arm, restore, target, {}, signal));
+    const steps = [...sealing, ...vmSteps({ arm, restore, target, plan })];
+    const made = async () => madeMachine(target, (await plan()).interfaces);
+    return this.#walk(arm, "finish", steps, operation, made, signal);
   }
 
   async takeBack(restore: MachineRestore, signal: AbortSignal): Promise<TakenBack> {
@@ -103,13 +115,29 @@ export class ManagedMachineTarget implements MachineTarget {
     phase: Phase,
     steps: readonly Step[],
     operation: string | undefined,
-    made: () => readonly MadeResource[],
+    made: () => Promise<readonly MadeResource[]>,
     signal: AbortSignal,
   ): Promise<MachineProgress> {
     const walking = { arm, phase, operation, now: () => this.#clock.now(), lookAgainMs: this.#lookAgainMs };
     const walked = await walk(steps, walking, signal);
-    return walked.kind === "done" ? { kind: "done", made: made(), notes: [] } : walked;
+    return walked.kind === "done" ? { kind: "done", made: await made(), notes: [] } : walked;
   }
+}
+
+/** In one call, however often it is asked for. */
+function once<T>(task: () => Promise<T>): () => Promise<T> {
+  let standing: Promise<T> | undefined;
+  return () => {
+    standing ??= task();
+    return standing;
+  };
+}
+
+function madeMachine(target: ManagedVmTarget, interfaces: readonly PlannedInterface[]): readonly MadeResource[] {
+  return [
+    ...interfaces.map(({ id }) => ({ kind: "network-interface", id }) as const),
+    { kind: "vm", id: vmIdOf(target.resourceGroup, target.name) },
+  ];
 }
 
 function madeDisks(restore: MachineRestore): readonly MadeResource[] {

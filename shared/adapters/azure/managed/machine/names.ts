@@ -15,7 +15,9 @@ const longestPrefix = 60;
 /** Where the disks are made: an exchange needs them beside the VM. Throws `not-found` for an exchange without a VM. */
 export function groupOf(restore: MachineRestore): ResourceGroupId {
   if (restore.target.kind !== "swap-disks") return restore.target.resourceGroup;
-  const { subscriptionId, resourceGroup } = partsOfVm(restore);
+  // Its protection may have ended since.
+  const known = resourceParts(restore.disks[0]?.url ?? "");
+  const { subscriptionId, resourceGroup } = known ?? partsOfVm(restore);
   return `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}` as ResourceGroupId;
 }
 

@@ -34,6 +34,8 @@ export interface PlannedDisk {
   readonly body: Json;
   readonly sku: string | undefined;
   readonly zone: string | undefined;
+  /** `V1` or `V2`, of an OS disk. */
+  readonly generation: string | undefined;
   readonly notes: readonly string[];
 }
 
@@ -73,9 +75,11 @@ export function planDisk(disk: MachineDisk, wishes: DiskWishes, facts: DiskFacts
   }
   const isOs = disk.role === "os";
   const osType = isOs ? (facts.osType ?? properties.osType) : undefined;
+  const generation = isOs ? (isTrusted ? "V2" : properties.hyperVGeneration) : undefined;
   return {
     sku,
     zone,
+    generation,
     notes,
     body: {
       location: facts.location,
@@ -84,8 +88,8 @@ export function planDisk(disk: MachineDisk, wishes: DiskWishes, facts: DiskFacts
       tags: facts.tags,
       properties: {
         ...(osType === undefined ? {} : { osType: shownOs(osType) }),
-        ...(isOs ? only(properties, ["hyperVGeneration"]) : {}),
-        ...(isOs && isTrusted ? { securityProfile: { securityType: "TrustedLaunch" }, hyperVGeneration: "V2" } : {}),
+        ...(generation === undefined ? {} : { hyperVGeneration: generation }),
+        ...(isTrusted ? { securityProfile: { securityType: "TrustedLaunch" } } : {}),
         ...(isOs ? only(properties, ["supportedCapabilities", "purchasePlan"]) : {}),
         ...(isSameSku ? only(properties, ["tier", "diskIOPSReadWrite", "diskMBpsReadWrite", "burstingEnabled"]) : {}),
         ...encryptionOf(wishes, before, isAtHome, note),

@@ -6,15 +6,18 @@
  */
 import { FarsideError, hasCode } from "../../../../core/errors.ts";
 import type { MachineRestore, PlannedMachine } from "../../../../ports/machine-target.ts";
-import type { ResourceGroupId } from "../../../../core/resource-id.ts";
+import { parseResourceGroupId, type ResourceGroupId } from "../../../../core/resource-id.ts";
 import type { ArmConnection } from "../arm-connection.ts";
 import { checkPermissions, neededActions } from "./check-permissions.ts";
-import { requireOwn, seeDisk } from "./look-at.ts";
+import { checkSize } from "./check-size.ts";
+import { checkExchange } from "./exchange-disks.ts";
+import { networkQuery, requireOwn, seeAny, seeDisk, seeVm } from "./look-at.ts";
 import { allOf } from "./make-disks.ts";
-import { checkNames, diskIds, groupOf } from "./names.ts";
+import { checkNames, diskIds, groupOf, vmIdOf } from "./names.ts";
+import { planMachine } from "./plan-machine.ts";
 import { planRestore, type RestorePlan } from "./plan-restore.ts";
 import { checkQuota, demandOf } from "./quota.ts";
-import { regionSkus, requireSku, type RegionSkus } from "./region-skus.ts";
+import { capability, regionSkus, requireSku, type RegionSkus } from "./region-skus.ts";
 
 export async function preflight(
   arm: ArmConnection,
@@ -36,10 +39,62 @@ export async function preflight(
   if (region === undefined)
     notes.push(`What the region ${plan.location} offers could not be looked at: that shows when it is used.`);
   else checkDisks(region, plan);
-  const demand = demandOf(plan.disks.map(({ sku }) => sku));
+  const machine = await checkMachine(arm, restore, plan, region, signal);
+  notes.push(...machine.notes);
+  const demand = demandOf(
+    plan.disks.map(({ sku }) => sku),
+    machine.demand,
+  );
   notes.push(...(await checkQuota(arm, subscriptionId, plan.location, demand, signal)));
   return { disks, notes };
 }
+
+interface CheckedMachine {
+  readonly demand?: Parameters<typeof demandOf>[1];
+  readonly notes: readonly string[];
+}
+
+async function checkMachine(
+  arm: ArmConnection,
+  restore: MachineRestore,
+  plan: RestorePlan,
+  region: RegionSkus | undefined,
+  signal: AbortSignal,
+): Promise<CheckedMachine> {
+  const { target, disks, runId } = restore;
+  if (target.kind === "swap-disks") return { notes: checkExchange(restore, plan) };
+  if (target.kind !== "managed-vm") return { notes: [] };
+  const { vm, interfaces, subnets, notes } = await planMachine(arm, restore, target, { plan, region }, signal);
+  const standing = await seeVm(arm, vmIdOf(target.resourceGroup, target.name), signal);
+  if (standing !== undefined) requireOwn(standing, runId, "The VM");
+  for (const { id } of interfaces) {
+    const seen = await seeAny(arm, id, networkQuery, signal);
+    if (seen !== undefined) requireOwn(seen, runId, "The network interface");
+  }
+  const join = ["Microsoft.Network/virtualNetworks/subnets/join/action"];
+  const groups = new Set(subnets.map(({ id }) => id.split("/").slice(0, 5).join("/")));
+  const more: string[] = target.leaveStopped === true ? [stoppedLate] : [];
+  for (const group of groups) more.push(...(await checkPermissions(arm, parseResourceGroupId(group), join, signal)));
+  if (region === undefined) return { notes: [...notes, ...more] };
+  const zone = plan.zone === "none" ? undefined : plan.zone;
+  const size = requireSku(region, "virtualMachines", vm.size, zone);
+  const osDisk = disks.findIndex(({ role }) => role === "os");
+  const before = plan.captured?.vm.properties;
+  checkSize(size, {
+    dataDisks: disks.length - 1,
+    interfaces: interfaces.length,
+    diskSkus: plan.disks.map(({ sku }) => sku),
+    generation: plan.disks[osDisk]?.generation,
+    isTrusted: disks[osDisk]?.guestState !== undefined,
+    encryptsAtHost: before?.securityProfile?.encryptionAtHost === true,
+  });
+  const cores = Number(capability(size, "vCPUs") ?? 0);
+  const isSpot = before?.priority?.toLowerCase() === "spot";
+  return { demand: { family: size.family, cores, isSpot }, notes: [...notes, ...more] };
+}
+
+const stoppedLate =
+  "The platform starts a VM when it makes it: the new one runs for a short time before it is stopped.";
 
 async function checkGroup(arm: ArmConnection, group: ResourceGroupId, signal: AbortSignal): Promise<void> {
   const name = group.split("/").at(-1) ?? "";

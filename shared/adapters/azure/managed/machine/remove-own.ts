@@ -38,9 +38,26 @@ interface Memory {
 export class OwnRemover {
   readonly #memory = new Map<string, Memory>();
 
+  /** Throws what the change that `began` told of failed with. */
+  async isUnderWay(arm: ArmConnection, runId: RunId, id: string, signal: AbortSignal): Promise<boolean> {
+    const { change, failures } = this.#recall(runId, id);
+    if (change === undefined) return false;
+    // Told once: where it has failed, the next look is at the thing itself.
+    this.#remember(runId, id, { failures });
+    const isRunning = await isUnderWay(arm, change, signal);
+    if (isRunning) this.began(runId, id, change);
+    return isRunning;
+  }
+
+  began(runId: RunId, id: string, change: BegunChange | undefined): void {
+    this.#remember(runId, id, { change, failures: this.#recall(runId, id).failures });
+  }
+
   /** Counts what fails here, by the run and the thing. `undefined` where it may be tried again. */
   failed(runId: RunId, id: string, error: unknown): string | undefined {
     const known = tellable(error);
+    // The service is not there, or asks to slow down: that says nothing about the thing.
+    if (known.isPassing) throw error;
     const { failures } = this.#recall(runId, id);
     this.#remember(runId, id, { failures: failures + 1 });
     return failures + 1 < mostFailures && !known.isFinal ? undefined : known.reason;
@@ -55,11 +72,7 @@ export class OwnRemover {
     const { id, what, see, keptBy, before, query } = removal;
     const shown = `${what} ${nameOf(id)}`;
     try {
-      const { change, failures } = this.#recall(runId, id);
-      if (change !== undefined) {
-        if (await isUnderWay(arm, change, signal)) return { kind: "waiting" };
-        this.#remember(runId, id, { failures });
-      }
+      if (await this.isUnderWay(arm, runId, id, signal)) return { kind: "waiting" };
       const seen = await see(signal);
       if (seen === undefined || !isOwn(seen.tags, runId)) return this.#gone(runId, id);
       if (/^deleting$/i.test(seen.properties?.provisioningState ?? "")) return { kind: "waiting" };
@@ -68,11 +81,10 @@ export class OwnRemover {
       const first = await before?.(seen, signal);
       const doing = `remove ${shown}`;
       const begun = first ?? (await beginChange(arm, { method: "DELETE", id, query }, doing, signal));
-      this.#remember(runId, id, { change: begun === "begun" ? undefined : begun, failures });
+      this.began(runId, id, begun === "begun" ? undefined : begun);
       return { kind: "waiting" };
     } catch (error) {
       if (hasCode(error, "not-found")) return this.#gone(runId, id);
-      if (hasCode(error, "throttled", "unavailable") && !(error instanceof ChangeFailed)) throw error;
       const why = this.failed(runId, id, error);
       return why === undefined ? { kind: "waiting" } : { kind: "left", why: `${shown} is left: ${why}` };
     }
@@ -101,8 +113,9 @@ function keyOf(runId: RunId, id: string): string {
 }
 
 /** A defect of ours is thrown on. */
-function tellable(error: unknown): { readonly reason: string; readonly isFinal: boolean } {
+function tellable(error: unknown) {
   if (!(error instanceof FarsideError)) throw error;
+  const isPassing = hasCode(error, "throttled", "unavailable");
   const isFinal = error instanceof ChangeFailed ? !error.isTransient : error.code === "forbidden";
-  return { reason: error.message, isFinal };
+  return { reason: error.message, isFinal, isPassing };
 }

@@ -7,6 +7,7 @@ import type { MachineRestore, TakenBack } from "../../../../ports/machine-target
 import type { ArmConnection } from "../arm-connection.ts";
 import { parseModel } from "../arm-models.ts";
 import { diskQuery, networkQuery, seeAny, seeDisk, seenAny, seeVm, vmQuery, type SeenDisk } from "./look-at.ts";
+import { putBack } from "./exchange-disks.ts";
 import { diskIds, groupOf, nameOf, vmIdOf } from "./names.ts";
 import { isOwn } from "./own-tags.ts";
 import type { OwnRemover, Removed } from "./remove-own.ts";
@@ -27,6 +28,15 @@ type Stage = (taking: TakingBack, signal: AbortSignal) => Promise<readonly Remov
 export async function takeBack(taking: TakingBack, signal: AbortSignal): Promise<TakenBack> {
   const left: string[] = [];
   const { target } = taking.restore;
+  if (target.kind === "swap-disks" && taking.restore.resourceId === undefined) {
+    left.push(
+      `${taking.restore.vm} is not protected as a VM of Azure any more: where its disks were exchanged, attach the former ones again.`,
+    );
+  } else if (target.kind === "swap-disks") {
+    const back = await putBack({ ...taking, target }, signal);
+    if (back === "waiting") return { kind: "waiting", retryAfterMs: taking.retryAfterMs };
+    left.push(...back);
+  }
   const stages: readonly Stage[] =
     target.kind === "managed-vm" ? [removeVm, removeInterfaces, removeDisks] : [removeDisks];
   for (const stage of stages) {
