@@ -16,14 +16,17 @@ import { ArmRouter, resourceId } from "./arm-router.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
 import { DiskStore } from "./disks/disk-store.ts";
+import { bytesNamed } from "./disks/guest-state.ts";
 import { ArmFaults } from "./faults.ts";
 import { accessRoutes } from "./handlers/access.ts";
 import { diskRoutes } from "./handlers/disks.ts";
 import { networkRoutes } from "./handlers/network.ts";
 import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
+import { subscriptionRoutes } from "./handlers/subscriptions.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
 import { Operations } from "./operations.ts";
+import { RegionOffers } from "./region-offers.ts";
 import { asObject, Resources } from "./resources.ts";
 import { familyOf, Throttle } from "./throttle.ts";
 
@@ -52,6 +55,7 @@ const router = new ArmRouter([
   ...restorePointRoutes,
   ...accessRoutes,
   ...networkRoutes,
+  ...subscriptionRoutes,
 ]);
 
 /** Bodies of ARM are models, never data. */
@@ -70,6 +74,7 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     grants: new Grants(),
     operations: new Operations(),
     faults,
+    offers: new RegionOffers(),
     now: options.now,
     takes: options.takes,
     dataUrl: () => url,
@@ -95,7 +100,8 @@ function dataContext(arm: Arm) {
   return {
     store: arm.store,
     grants: arm.grants,
-    bytesOf: (id: string) => arm.resources.require(id).bytes ?? { sizeBytes: 0, layers: [] },
+    bytesOf: (id: string) =>
+      bytesNamed(id, (resourceId) => arm.resources.require(resourceId)) ?? { sizeBytes: 0, layers: [] },
     now: arm.now,
     beforeData: arm.faults.beforeData,
   };
@@ -163,6 +169,7 @@ async function replyTo(
     params: match.params,
     query,
     body: method === "GET" || method === "DELETE" ? {} : await readJson(request),
+    onlyNew: request.headers["if-none-match"] === "*",
     id: resourceId(path, match.route.template),
   };
   return match.route.handle(arm, call);
