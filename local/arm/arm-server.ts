@@ -26,10 +26,12 @@ import { networkRoutes } from "./handlers/network.ts";
 import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { runCommandRoutes } from "./handlers/run-commands.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
+import { subscriptionRoutes } from "./handlers/subscriptions.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
 import { localPrefix, type RequestCounts, serveLocal } from "./local-endpoint.ts";
 import { Operations } from "./operations.ts";
 import { Region } from "./region/region.ts";
+import { RegionOffers } from "./region-offers.ts";
 import { asObject } from "./resources.ts";
 import { familyOf, Throttle } from "./throttle.ts";
 
@@ -61,6 +63,7 @@ export const armRoutes: readonly Route[] = [
   ...restorePointRoutes,
   ...accessRoutes,
   ...networkRoutes,
+  ...subscriptionRoutes,
   ...lockRoutes,
 ];
 const router = new ArmRouter(armRoutes);
@@ -84,6 +87,7 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     grants: new Grants(),
     operations: new Operations(),
     faults,
+    offers: new RegionOffers(),
     now: options.now,
     takes: options.takes,
     dataUrl: () => url,
@@ -194,6 +198,7 @@ async function replyTo(
     params: match.params,
     query,
     body: method === "GET" || method === "DELETE" ? {} : await readJson(request),
+    onlyNew: request.headers["if-none-match"] === "*",
     id: resourceId(path, match.route.template),
   };
   return match.route.handle(arm, call);

@@ -1,5 +1,6 @@
 /** Config → the context that every operation works with. Touches no network. */
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
+import { ManagedMachineTarget } from "../adapters/azure/managed/machine/managed-machine-target.ts";
 import { ManagedDiskSource } from "../adapters/azure/managed/managed-disk-source.ts";
 import { ArmVmDirectory } from "../adapters/azure/managed/vm-directory.ts";
 import { PageBlobReverter } from "../adapters/azure/page-blob-reverter.ts";
@@ -40,6 +41,7 @@ export async function createContext(config: Config): Promise<Context> {
     discovery: { ...config.discovery, directory: new ArmVmDirectory(arm) },
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
+    machines: new ManagedMachineTarget({ arm, clock }),
     reverter: (kind) => (kind === "managed" ? undefined : reverter),
     vault: createVaultOpener(config, random),
     limits: config.limits,

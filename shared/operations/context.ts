@@ -9,6 +9,7 @@ import type { DiskSource } from "../ports/disk-source.ts";
 import type { DiskReverter } from "../ports/disk-reverter.ts";
 import type { DiscoveryScope } from "../core/discovery-scope.ts";
 import type { VmDirectory } from "../ports/vm-directory.ts";
+import type { MachineTarget } from "../ports/machine-target.ts";
 import type { RunTarget } from "../ports/run-target.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { GuestAgent } from "../ports/guest-agent.ts";
@@ -50,6 +51,8 @@ export interface Context {
   readonly discovery: Discovery;
   readonly guest: GuestAgent;
   readonly target: RunTarget;
+  /** Where the platform makes disks and VMs. */
+  readonly machines: MachineTarget;
   /** Undefined for a kind of source whose disks cannot be written in place. */
   readonly reverter: (kind: VmSource["kind"]) => DiskReverter | undefined;
   /** Opened once and kept; throws what `openVault` throws. */

@@ -1,7 +1,7 @@
 /** Managed disks: empty, for upload, from a snapshot, from a disk restore point. */
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
-import { accept, ok, page } from "../arm.ts";
+import { accept, ok, page, refuseStanding } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
 import { diskBytes, footerBytes, grownBytes, newDiskBytes } from "../disks/disk-bytes.ts";
 import type { Bytes } from "../disks/disk-store.ts";
@@ -15,7 +15,11 @@ const inGroup = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupNa
 
 export const diskRoutes: readonly Route[] = [
   { method: "PUT", template: `${inGroup}/{diskName}`, handle: putDisk },
-  { method: "GET", template: `${inGroup}/{diskName}`, handle: (arm, call) => ok(arm.resources.require(call.id).body) },
+  {
+    method: "GET",
+    template: `${inGroup}/{diskName}`,
+    handle: (arm, call) => ok(shown(arm, arm.resources.require(call.id))),
+  },
   { method: "PATCH", template: `${inGroup}/{diskName}`, handle: updateDisk },
   { method: "DELETE", template: `${inGroup}/{diskName}`, handle: deleteDisk },
   { method: "GET", template: inGroup, handle: listDisks },
@@ -24,17 +28,28 @@ export const diskRoutes: readonly Route[] = [
 
 function listDisks(arm: Arm, call: ArmCall): Reply {
   const scope = call.id.slice(0, call.id.toLowerCase().indexOf("/providers/"));
-  const bodies = arm.resources.below(scope, type).map(({ body }) => body);
+  const bodies = arm.resources.below(scope, type).map((disk) => shown(arm, disk));
   return page(call, bodies, 100, call.id);
+}
+
+/** With the VM that it is attached to. */
+function shown(arm: Arm, disk: Resource): Json {
+  const owner = attachedTo(arm, disk.id);
+  if (owner === undefined) return disk.body;
+  const diskState = propertiesOf(owner)["powerState"] === "deallocated" ? "Reserved" : "Attached";
+  return { ...disk.body, managedBy: owner.id, properties: { ...propertiesOf(disk), diskState } };
 }
 
 async function putDisk(arm: Arm, call: ArmCall): Promise<Reply> {
   const { id, body } = call;
   const properties = asObject(body["properties"]);
+  refuseStanding(arm, call);
   if (arm.resources.get(id) !== undefined) return updateDisk(arm, call);
   checkSectorSize(body);
   checkNetworkAccess(properties);
   const made = await contentOf(arm, asObject(properties["creationData"]), properties);
+  // Another request may have made it meanwhile.
+  refuseStanding(arm, call);
   const unique = {
     uniqueId: randomUUID(),
     timeCreated: new Date(arm.now()).toISOString(),
@@ -136,7 +151,8 @@ async function updateDisk(arm: Arm, { id, body }: ArmCall): Promise<Reply> {
   const finish = (): Json => {
     const now = arm.resources.require(id);
     const tags = body["tags"] === undefined ? {} : { tags: body["tags"] };
-    return arm.resources.put({ ...now, body: { ...now.body, ...tags } }).body;
+    arm.resources.put({ ...now, body: { ...now.body, ...tags } });
+    return arm.resources.change(id, { provisioningState: "Succeeded" }).body;
   };
   return accept(arm, { name: "disks/write", finish }, { status: 202, first: before.body });
 }

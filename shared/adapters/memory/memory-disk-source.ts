@@ -63,6 +63,8 @@ export class MemoryDiskSource implements DiskSource {
   isFixed = false;
   /** How often an attempt has to look again before its snapshots are there. */
   waits = 0;
+  /** The disks that a VM of the platform has now. */
+  disksOfMachine: (resourceId: string) => readonly PageBlobDisk[] = () => [];
   /** Snapshots of one set lie this far apart, by the source's clock. */
   skewMs = 0;
   readonly #now: () => number;
@@ -94,6 +96,11 @@ export class MemoryDiskSource implements DiskSource {
 
   addVm(resourceId: VmResourceId, disks: readonly PageBlobDisk[]): void {
     this.#managed.set(resourceId.toLowerCase(), disks);
+  }
+
+  /** A disk that a platform has made of this. */
+  putDisk(url: string, image: SparseImage): void {
+    this.#disks.set(url, { identity: `disk-${++this.#made}`, sizeBytes: image.sizeBytes, pages: image.pages });
   }
 
   removeDisk(url: string): void {
@@ -254,7 +261,8 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   accountOf(reference: Reference): string {
-    return new URL(reference["url"] ?? "").host;
+    const { url = "" } = reference;
+    return URL.canParse(url) ? new URL(url).host : "the platform";
   }
 
   probeDiff(_reference: Reference, signal: AbortSignal): Promise<{ diff: "exact" | "wrong"; note?: string }> {
@@ -308,7 +316,7 @@ export class MemoryDiskSource implements DiskSource {
 
   #disksOf({ source }: ProtectedVm): readonly PageBlobDisk[] {
     if (source.kind === "page-blob") return source.disks;
-    return this.#managed.get(source.resourceId.toLowerCase()) ?? [];
+    return this.#managed.get(source.resourceId.toLowerCase()) ?? this.disksOfMachine(source.resourceId);
   }
 
   #urlOf(vm: ProtectedVm, name: DiskName): string {

@@ -18,17 +18,21 @@ import { recordEvent } from "./record-event.ts";
 import { removeSnapshots } from "./remove-snapshots.ts";
 import { tryStartAgain } from "./start-again.ts";
 
-/** What fails here is left to the reconciler: the run has ended all the same. */
-export async function tryCleanUp(context: Context, run: EndedRun, signal: AbortSignal): Promise<boolean> {
+/** `later`: the platform takes its time, and the row says when to go on. What fails is left to the reconciler: the run has ended all the same. */
+export async function tryCleanUp(
+  context: Context,
+  run: EndedRun,
+  signal: AbortSignal,
+): Promise<"done" | "later" | "failed"> {
   try {
     return await cleanUpRun(context, run, signal);
   } catch (error) {
     context.log.log("warning", "clean-up-left", { runId: run.runId, error: String(error) });
-    return false;
+    return "failed";
   }
 }
 
-async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<boolean> {
+async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<"done" | "later"> {
   // Before all else: somebody waits for it. It keeps nothing else from being removed, and the run from being done.
   const isStarted = haltOf(run) === undefined || (await tryStartAgain(context, run.runId, signal)) === "running";
   // Here and not beside the change of state: with the row's own instant it is one event, however often this runs.
@@ -36,17 +40,17 @@ async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal):
   // First, for a server stands still meanwhile; but a guest that does not answer keeps nothing else from being removed.
   const frozen = run.kind === "backup" ? await tryThaw(context, run.freeze, signal) : undefined;
   if (run.kind === "backup") await cleanUpBackup(context, run, isStarted, signal);
-  else await cleanUpTargets(context, run, signal);
+  else if ((await cleanUpTargets(context, run, signal)) === "later") return "later";
   await deleteWork(await context.vault(signal), run.runId, signal);
   if (frozen !== undefined) throw frozen.error;
-  if (!isStarted) return false;
+  if (!isStarted) return "later";
   await changeRun(
     context,
     run.runId,
     (now) => (holdsVm(now) || isActive(now) || now.cleanUp === "done" ? undefined : cleanedUp(now)),
     signal,
   );
-  return true;
+  return "done";
 }
 
 /** Why the guest may still be frozen, where it may. */

@@ -4,6 +4,9 @@ import type {
   BackupTrigger,
   Freeze,
   Halt,
+  MachineDrive,
+  MachineFacts,
+  PendingPlatform,
   PendingSnapshots,
   Rested,
   RestoreDisk,
@@ -19,6 +22,7 @@ import {
   consistencyLevel,
   count,
   diskName,
+  diskRole,
   errorRecord,
   objectId,
   pointId,
@@ -30,7 +34,9 @@ import {
   variants,
   vmId,
   vmName,
+  vmResourceId,
 } from "./schema.ts";
+import { machineTargets, madeResource } from "./machine-target.ts";
 import { diskProgress, downtime, snapshotSet, windowProgress } from "./snapshot-set.ts";
 import { vmSource } from "./vm-row.ts";
 
@@ -158,6 +164,7 @@ const restoreTarget = variants<RestoreTarget>("kind", [
     overwrite: z.literal(true).exactOptional(),
   }),
   record<Extract<RestoreTarget, { kind: "revert" }>>({ kind: z.literal("revert") }),
+  ...machineTargets,
 ]);
 const restoreDisk = record<RestoreDisk>({
   name: diskName,
@@ -167,12 +174,26 @@ const restoreDisk = record<RestoreDisk>({
   pointId: pointId.exactOptional(),
   writtenBytes: count.exactOptional(),
   kept: z.string().exactOptional(),
+  drive: record<MachineDrive>({ role: diskRole, lun: count.exactOptional(), logicalSectorSize: count }).exactOptional(),
 });
 const safetySnapshot = record<SafetySnapshot>({
   disk: diskName,
   snapshot: z.string(),
   reference: textMap,
   wayBack: z.string(),
+});
+
+const machineFacts = record<MachineFacts>({
+  snapshotAt: timestamp,
+  osType: z.enum(["linux", "windows"]).exactOptional(),
+  resourceId: vmResourceId.exactOptional(),
+  notes: z.array(z.string()),
+  made: z.array(madeResource),
+});
+const pendingPlatform = record<PendingPlatform>({
+  operation: z.string().exactOptional(),
+  lookAt: timestamp,
+  leaseUntil: timestamp,
 });
 
 const restoreFacts = {
@@ -183,13 +204,23 @@ const restoreFacts = {
   disks: z.array(restoreDisk),
   startedAt: timestamp.exactOptional(),
   safety: z.array(safetySnapshot).exactOptional(),
+  machine: machineFacts.exactOptional(),
 };
 
 const restoreRun = variants<RestoreRun>("state", [
   record<RestoreIn<"queued">>({ ...restoreFacts, state: z.literal("queued") }),
-  record<RestoreIn<"preparing">>({ ...restoreFacts, state: z.literal("preparing") }),
+  record<RestoreIn<"preparing">>({
+    ...restoreFacts,
+    state: z.literal("preparing"),
+    pending: pendingPlatform.exactOptional(),
+  }),
   record<RestoreIn<"copying">>({ ...restoreFacts, state: z.literal("copying"), progress: windowProgress }),
-  record<RestoreIn<"finishing">>({ ...restoreFacts, state: z.literal("finishing"), progress: windowProgress }),
+  record<RestoreIn<"finishing">>({
+    ...restoreFacts,
+    state: z.literal("finishing"),
+    progress: windowProgress,
+    pending: pendingPlatform.exactOptional(),
+  }),
   record<RestoreIn<"succeeded">>({ ...restoreFacts, state: z.literal("succeeded"), finishedAt: timestamp, cleanUp }),
   record<RestoreIn<"failed" | "cancelled">>({
     ...restoreFacts,
@@ -197,6 +228,7 @@ const restoreRun = variants<RestoreRun>("state", [
     finishedAt: timestamp,
     error: errorRecord,
     cleanUp,
+    cleanUpAt: timestamp.exactOptional(),
   }),
 ]);
 
