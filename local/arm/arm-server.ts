@@ -4,6 +4,7 @@
  *
  * 1. A request without a bearer token is 401, one without an api-version 400, an unknown one 404.
  * 2. Time is the caller's: operations end, SAS expire and buckets fill by `now` alone.
+ * 3. A request that its principal has no role for is 403 before anything is looked up, as with ARM (authorization.ts).
  */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -13,6 +14,7 @@ import type { Arm, ArmCall, Reply } from "./arm.ts";
 import { ServiceError } from "./service-error.ts";
 import { armOrigin } from "./arm.ts";
 import { ArmRouter, resourceId } from "./arm-router.ts";
+import type { Authorization } from "./authorization.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
 import { DiskStore } from "./disks/disk-store.ts";
@@ -24,7 +26,7 @@ import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
 import { Operations } from "./operations.ts";
-import { asObject, Resources } from "./resources.ts";
+import { asObject, Resources, type Json } from "./resources.ts";
 import { familyOf, Throttle } from "./throttle.ts";
 
 export interface ArmServerOptions {
@@ -37,6 +39,8 @@ export interface ArmServerOptions {
   readonly port?: number;
   /** Called with each request of ARM, before it is answered; not with those of the disks' bytes. */
   readonly onRequest?: (methodAndPath: string) => void;
+  /** Who may do what; without it everybody may do everything. */
+  readonly authorization?: Authorization;
 }
 
 export interface ArmServer {
@@ -79,7 +83,7 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     if ((request.url ?? "").startsWith("/md-")) void serveData(dataContext(arm), request, response);
     else {
       options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
-      void serveArm(arm, throttle, url, request, response);
+      void serveArm({ arm, throttle, url, authorization: options.authorization }, request, response);
     }
   });
   return { url, arm, stop: () => stop(server, store) };
@@ -101,10 +105,15 @@ function dataContext(arm: Arm) {
   };
 }
 
+interface Region {
+  readonly arm: Arm;
+  readonly throttle: Throttle;
+  readonly url: string;
+  readonly authorization: Authorization | undefined;
+}
+
 async function serveArm(
-  arm: Arm,
-  throttle: Throttle,
-  url: string,
+  { arm, throttle, url, authorization }: Region,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -138,22 +147,19 @@ async function serveArm(
     const family = familyOf(method);
     const left = throttle.take(path.split("/")[2] ?? "", family, arm.now());
     response.setHeader(`x-ms-ratelimit-remaining-subscription-${family}`, left);
-    const reply = await replyTo(arm, method, path, searchParams, request);
+    const body = method === "GET" || method === "DELETE" ? {} : await readJson(request);
+    const principal = request.headers.authorization?.slice("Bearer ".length) ?? "";
+    authorization?.check({ principal, method, path, body });
+    const reply = await replyTo(arm, method, path, searchParams, body);
     send(response, path, reply);
   } catch (error) {
     sendError(response, error);
   }
 }
 
-async function replyTo(
-  arm: Arm,
-  method: string,
-  path: string,
-  query: URLSearchParams,
-  request: IncomingMessage,
-): Promise<Reply> {
+async function replyTo(arm: Arm, method: string, path: string, query: URLSearchParams, body: Json): Promise<Reply> {
   const operation =
-    /^\/subscriptions\/[^/]+\/providers\/Microsoft\.Compute\/locations\/[^/]+\/operations\/([^/]+)$/i.exec(path);
+    /^\/subscriptions\/[^/]+\/providers\/Microsoft\.\w+\/locations\/[^/]+\/(?:Disk)?operations\/([^/]+)$/i.exec(path);
   if (operation !== null && method === "GET") return poll(arm, operation[1] ?? "", query.get("monitor") === "true");
   const match = router.find(method, path);
   if (match === undefined)
@@ -162,7 +168,7 @@ async function replyTo(
     method,
     params: match.params,
     query,
-    body: method === "GET" || method === "DELETE" ? {} : await readJson(request),
+    body,
     id: resourceId(path, match.route.template),
   };
   return match.route.handle(arm, call);
@@ -183,14 +189,21 @@ function send(response: ServerResponse, path: string, reply: Reply): void {
   }
   const [, , subscription = ""] = path.split("/");
   const { operationId, shape, status, first } = reply;
-  const statusUrl = `${armOrigin}/subscriptions/${subscription}/providers/Microsoft.Compute/locations/local/operations/${operationId}?api-version=2026-04-01`;
+  const statusUrl = `${armOrigin}/subscriptions/${subscription}/providers/${operationsOf(path)}/${operationId}?api-version=2026-04-01`;
   if (shape !== "location") response.setHeader("Azure-AsyncOperation", statusUrl);
   if (shape !== "async") response.setHeader("Location", `${statusUrl}&monitor=true`);
   response.setHeader("Retry-After", "1");
   response.writeHead(status).end(first === undefined ? undefined : JSON.stringify(first));
 }
 
-async function readJson(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+/** Each provider keeps operations of its own, and those of disks and snapshots lie apart from the other ones of compute. */
+function operationsOf(path: string): string {
+  const provider = /\/providers\/(Microsoft\.\w+)\//i.exec(path)?.[1] ?? "Microsoft.Compute";
+  const ofDisks = /\/(?:disks|snapshots|diskRestorePoints)\//i.test(path);
+  return `${provider}/locations/local/${ofDisks ? "diskOperations" : "operations"}`;
+}
+
+async function readJson(request: IncomingMessage): Promise<Json> {
   const parts: Buffer[] = [];
   let seen = 0;
   for await (const part of request as AsyncIterable<Buffer>) {

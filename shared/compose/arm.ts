@@ -20,7 +20,7 @@ async function open(access: ArmAccess, clock: Clock): Promise<ArmConnection> {
     import("../adapters/azure/managed/arm-connection.ts"),
     import("../adapters/azure/managed/local-arm.ts"),
   ]);
-  if (access.kind === "local") return ArmConnection.open({ ...localArm(access.url), clock });
+  if (access.kind === "local") return ArmConnection.open({ ...localArm(access.url, access.principal), clock });
   const { DefaultAzureCredential } = await import("@azure/identity");
   const options = access.clientId === undefined ? {} : { managedIdentityClientId: access.clientId };
   return ArmConnection.open({ credential: new DefaultAzureCredential(options), clock });

@@ -9,7 +9,12 @@ export type ArmAccess =
       readonly clientId?: string;
     }
   /** Gets no credential of Azure. */
-  | { readonly kind: "local"; readonly url: string };
+  | {
+      readonly kind: "local";
+      readonly url: string;
+      /** Whom its token names there; only tests say. */
+      readonly principal?: string;
+    };
 
 const setting = "FARSIDE_LOCAL_ARM";
 

@@ -42,6 +42,8 @@ export interface RealPipelineOptions {
   readonly limits?: Partial<StepLimits>;
   /** Of a local ARM, where VMs of Azure are. */
   readonly armUrl?: string;
+  /** As whom it comes to that ARM. */
+  readonly armPrincipal?: string;
   /** How long a guest may take to answer, where a test cannot wait as long as the service does. */
   readonly guestLimits?: GuestLimits;
 }
@@ -98,11 +100,11 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     never,
   );
   const source = new PageBlobSource(accounts);
-  const { armUrl } = options;
+  const { armUrl, armPrincipal: principal = "local" } = options;
   const managed =
     armUrl === undefined
       ? undefined
-      : new ManagedDiskSource({ arm: armOpener({ kind: "local", url: armUrl }, clock), clock });
+      : new ManagedDiskSource({ arm: armOpener({ kind: "local", url: armUrl, principal }, clock), clock });
   const reverter = new PageBlobReverter(accounts);
   const queue = new MemoryTaskQueue(clock);
   const context: Context = {
