@@ -23,9 +23,13 @@ export async function refusalOf(call: () => PromiseLike<unknown>, signal: AbortS
     // Neither: nobody answered.
     if (status === undefined && code === undefined) throw told;
     return {
-      shown: [status, code].flatMap((part) => (part === undefined ? [] : String(part))).join(" "),
+      shown: [status, code].flatMap((part) => (isShown(part) ? [part] : [])).join(" "),
       meaning: told.code,
       isRetried: told.advice === "retry",
     };
   }
+}
+
+function isShown(part: unknown): part is string | number {
+  return typeof part === "string" || typeof part === "number";
 }
