@@ -4,6 +4,7 @@
  *
  * 1. A request without a bearer token is 401, one without an api-version 400, an unknown one 404.
  * 2. Time is the caller's: operations end, SAS expire and buckets fill by `now` alone.
+ * 3. A request that its principal has no role for is 403 before anything is looked up, as with ARM (authorization.ts).
  */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -13,6 +14,7 @@ import type { Arm, ArmCall, Reply, Route } from "./arm.ts";
 import { ServiceError } from "./service-error.ts";
 import { armOrigin } from "./arm.ts";
 import { ArmRouter, resourceId } from "./arm-router.ts";
+import type { Authorization } from "./authorization.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
 import { settleCopies } from "./disks/background-copy.ts";
@@ -32,6 +34,7 @@ import { localPrefix, type RequestCounts, serveLocal } from "./local-endpoint.ts
 import { Operations } from "./operations.ts";
 import { Region } from "./region/region.ts";
 import { RegionOffers } from "./region-offers.ts";
+import type { Json } from "./resources.ts";
 import { asObject } from "./resources.ts";
 import { familyOf, Throttle } from "./throttle.ts";
 
@@ -47,6 +50,8 @@ export interface ArmServerOptions {
   readonly onRequest?: (methodAndPath: string) => void;
   /** Called with each request of ARM and its answer, after that was sent. */
   readonly onExchange?: (exchange: ArmExchange) => void;
+  /** Who may do what; without it everybody may do everything. */
+  readonly authorization?: Authorization;
 }
 
 export interface ArmServer {
@@ -101,7 +106,7 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
       counts[familyOf(request.method ?? "")] += 1;
       options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
       if (options.onExchange !== undefined) overhear(request, response, options.onExchange);
-      void serveArm({ arm, region, throttle, url }, request, response);
+      void serveArm({ arm, region, throttle, url, authorization: options.authorization }, request, response);
     }
   });
   return { url, arm, stop: () => stop(server, region) };
@@ -118,6 +123,7 @@ interface Serving {
   readonly region: Region;
   readonly throttle: Throttle;
   readonly url: string;
+  readonly authorization: Authorization | undefined;
 }
 
 function dataContext(arm: Arm) {
@@ -133,7 +139,7 @@ function dataContext(arm: Arm) {
 }
 
 async function serveArm(
-  { arm, region, throttle, url }: Serving,
+  { arm, region, throttle, url, authorization }: Serving,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -171,8 +177,12 @@ async function serveArm(
     response.setHeader(`x-ms-ratelimit-remaining-subscription-${family}`, left);
     const leftOfVm = throttle.takeOfVm(method, path, arm.now());
     if (leftOfVm !== undefined) response.setHeader("x-ms-ratelimit-remaining-resource", leftOfVm);
+    const body = method === "GET" || method === "DELETE" ? {} : await readJson(request);
+    const principal = request.headers.authorization?.slice("Bearer ".length) ?? "";
+    authorization?.check({ principal, method, path, body });
     refuseLocked(arm, method, path);
-    const reply = await replyTo(arm, method, path, searchParams, request);
+    const onlyNew = request.headers["if-none-match"] === "*";
+    const reply = await replyTo(arm, path, { method, query: searchParams, body, onlyNew });
     await region.commit();
     send(response, path, reply);
   } catch (error) {
@@ -180,27 +190,15 @@ async function serveArm(
   }
 }
 
-async function replyTo(
-  arm: Arm,
-  method: string,
-  path: string,
-  query: URLSearchParams,
-  request: IncomingMessage,
-): Promise<Reply> {
+async function replyTo(arm: Arm, path: string, asked: Omit<ArmCall, "params" | "id">): Promise<Reply> {
+  const { method, query } = asked;
   const operation =
-    /^\/subscriptions\/[^/]+\/providers\/Microsoft\.Compute\/locations\/[^/]+\/operations\/([^/]+)$/i.exec(path);
+    /^\/subscriptions\/[^/]+\/providers\/Microsoft\.\w+\/locations\/[^/]+\/(?:Disk)?operations\/([^/]+)$/i.exec(path);
   if (operation !== null && method === "GET") return poll(arm, operation[1] ?? "", query.get("monitor") === "true");
   const match = router.find(method, path);
   if (match === undefined)
     throw new ServiceError(404, "InvalidResourceType", `${method} ${path} is not known in this region.`);
-  const call: ArmCall = {
-    method,
-    params: match.params,
-    query,
-    body: method === "GET" || method === "DELETE" ? {} : await readJson(request),
-    onlyNew: request.headers["if-none-match"] === "*",
-    id: resourceId(path, match.route.template),
-  };
+  const call: ArmCall = { ...asked, params: match.params, id: resourceId(path, match.route.template) };
   return match.route.handle(arm, call);
 }
 
@@ -219,7 +217,7 @@ function send(response: ServerResponse, path: string, reply: Reply): void {
   }
   const [, , subscription = ""] = path.split("/");
   const { operationId, shape, status, first } = reply;
-  const statusUrl = `${armOrigin}/subscriptions/${subscription}/providers/Microsoft.Compute/locations/local/operations/${operationId}?api-version=2026-04-01`;
+  const statusUrl = `${armOrigin}/subscriptions/${subscription}/providers/${operationsOf(path)}/${operationId}?api-version=2026-04-01`;
   if (shape !== "both") madeByFault(response);
   if (shape !== "location") response.setHeader("Azure-AsyncOperation", statusUrl);
   if (shape !== "async") response.setHeader("Location", `${statusUrl}&monitor=true`);
@@ -231,7 +229,14 @@ function write(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status).end(body === undefined ? undefined : JSON.stringify(said(response, body)));
 }
 
-async function readJson(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+/** Each provider keeps operations of its own, and those of disks and snapshots lie apart from the other ones of compute. */
+function operationsOf(path: string): string {
+  const provider = /\/providers\/(Microsoft\.\w+)\//i.exec(path)?.[1] ?? "Microsoft.Compute";
+  const ofDisks = /\/(?:disks|snapshots|diskRestorePoints)\//i.test(path);
+  return `${provider}/locations/local/${ofDisks ? "diskOperations" : "operations"}`;
+}
+
+async function readJson(request: IncomingMessage): Promise<Json> {
   const parts: Buffer[] = [];
   let seen = 0;
   for await (const part of request as AsyncIterable<Buffer>) {

@@ -1,10 +1,12 @@
 import { StorageAccounts } from "../adapters/azure/storage-accounts.ts";
 import type { AccountAccess } from "../config/storage.ts";
+import { defaultIdentity, type AzureIdentity } from "../core/azure-identity.ts";
 
-/** `others`: accounts that no setting names are reached with the app's own identity. Touches no network. */
-export function openAccounts(accounts: readonly AccountAccess[], others?: "by-identity"): Promise<StorageAccounts> {
-  return StorageAccounts.open(
-    accounts.map((account) => account.connectionString ?? account.blobEndpoint),
-    others,
+/** `others`: by which identity accounts are reached that no setting names. Touches no network. */
+export function openAccounts(accounts: readonly AccountAccess[], others?: AzureIdentity): Promise<StorageAccounts> {
+  const places = accounts.map(
+    ({ connectionString, blobEndpoint, identity = defaultIdentity }) =>
+      connectionString ?? { url: blobEndpoint, identity },
   );
+  return StorageAccounts.open(places, others);
 }

@@ -1,5 +1,6 @@
 /** Config → the connection to Azure Resource Manager, opened when it is first needed. */
 import type { ArmConnection } from "../adapters/azure/managed/arm-connection.ts";
+import { identityCredential } from "../adapters/azure/identity-credential.ts";
 import type { ArmAccess } from "../config/arm.ts";
 import type { Clock } from "../ports/clock.ts";
 
@@ -20,8 +21,6 @@ async function open(access: ArmAccess, clock: Clock): Promise<ArmConnection> {
     import("../adapters/azure/managed/arm-connection.ts"),
     import("../adapters/azure/managed/local-arm.ts"),
   ]);
-  if (access.kind === "local") return ArmConnection.open({ ...localArm(access.url), clock });
-  const { DefaultAzureCredential } = await import("@azure/identity");
-  const options = access.clientId === undefined ? {} : { managedIdentityClientId: access.clientId };
-  return ArmConnection.open({ credential: new DefaultAzureCredential(options), clock });
+  if (access.kind === "local") return ArmConnection.open({ ...localArm(access.url, access.principal), clock });
+  return ArmConnection.open({ credential: await identityCredential(access.identity), clock });
 }

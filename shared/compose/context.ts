@@ -1,5 +1,6 @@
 /** Config → the context that every operation works with. Touches no network. */
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
+import { identityCredential } from "../adapters/azure/identity-credential.ts";
 import { ManagedMachineTarget } from "../adapters/azure/managed/machine/managed-machine-target.ts";
 import { ManagedDiskSource } from "../adapters/azure/managed/managed-disk-source.ts";
 import { ArmVmDirectory } from "../adapters/azure/managed/vm-directory.ts";
@@ -13,6 +14,7 @@ import { cronCalendar } from "../adapters/local/cron-calendar.ts";
 import type { Config } from "../config/config.ts";
 import type { StateAccess } from "../config/storage.ts";
 import { farsideVersion } from "../config/version.ts";
+import { defaultIdentity, type AzureIdentity } from "../core/azure-identity.ts";
 import type { Context } from "../operations/context.ts";
 import { createTransfer } from "../operations/transfer.ts";
 import { armOpener } from "./arm.ts";
@@ -25,7 +27,7 @@ export async function createContext(config: Config): Promise<Context> {
   const clock = systemClock();
   const random = systemRandom();
   const connection = await stateConnection(config.state);
-  const accounts = await openAccounts(config.accounts, usesIdentity(config) ? "by-identity" : undefined);
+  const accounts = await openAccounts(config.accounts, otherAccounts(config));
   const pageBlobs = new PageBlobSource(accounts);
   const arm = armOpener(config.arm, clock);
   const managedDisks = new ManagedDiskSource({ arm, clock });
@@ -50,20 +52,18 @@ export async function createContext(config: Config): Promise<Context> {
   };
 }
 
-/** An app that has keys only is not given an identity behind its owner's back. */
-function usesIdentity({ state, accounts }: Config): boolean {
-  return state.kind === "identity" || accounts.some((account) => account.connectionString === undefined);
+/** Of accounts that no setting names. An app that has keys only is not given an identity behind its owner's back. */
+function otherAccounts({ otherAccounts: chosen, state, accounts }: Config): AzureIdentity | undefined {
+  const usesIdentity = state.kind === "identity" || accounts.some((account) => account.connectionString === undefined);
+  return chosen ?? (usesIdentity ? defaultIdentity : undefined);
 }
 
 async function stateConnection(state: StateAccess): Promise<StorageConnection> {
   if (state.kind === "connection-string") return state;
-  // Loading it takes a third of a second, which those with a key need not spend.
-  const { DefaultAzureCredential } = await import("@azure/identity");
-  const options = state.clientId === undefined ? {} : { managedIdentityClientId: state.clientId };
   return {
     kind: "identity",
     queueUrl: state.queueServiceUri,
     tableUrl: state.tableServiceUri,
-    credential: new DefaultAzureCredential(options),
+    credential: await identityCredential(state.identity),
   };
 }

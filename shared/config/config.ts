@@ -2,16 +2,18 @@
  * The settings of the app, read once from the environment (docs/configuration.md). Nothing else in the project looks at
  * the environment for them.
  */
+import type { AzureIdentity } from "../core/azure-identity.ts";
 import type { ArmAccess } from "./arm.ts";
 import { readArm } from "./arm.ts";
 import type { DiscoverySettings } from "./discovery.ts";
 import { readDiscovery } from "./discovery.ts";
+import { checkClientId } from "./identity.ts";
 import type { Limits } from "./limits.ts";
 import { readLimits } from "./limits.ts";
 import type { Environment } from "./problems.ts";
 import { Problems, settingOf } from "./problems.ts";
 import type { AccountAccess, StateAccess, VaultAccess } from "./storage.ts";
-import { readAccounts, readState, readVault } from "./storage.ts";
+import { readAccounts, readOtherAccounts, readState, readVault } from "./storage.ts";
 
 /** Where the passphrase comes from; it is read only when the vault is opened, and an unencrypted vault needs none. */
 export type PassphraseSource =
@@ -29,6 +31,8 @@ export interface VaultConfig {
 export interface Config extends VaultConfig {
   readonly state: StateAccess;
   readonly accounts: readonly AccountAccess[];
+  /** For accounts that no setting names; absent where none was chosen. */
+  readonly otherAccounts?: AzureIdentity;
   readonly arm: ArmAccess;
   readonly discovery: DiscoverySettings;
   readonly limits: Limits;
@@ -41,13 +45,15 @@ export function readConfig(environment: Environment, hostJson: string | undefine
   const state = readState(environment, problems);
   const vault = readVault(environment, problems);
   const accounts = readAccounts(environment, problems);
+  const otherAccounts = readOtherAccounts(environment, problems);
   const arm = readArm(environment, problems);
   const discovery = readDiscovery(environment, problems);
   const passphrase = readPassphrase(environment, problems);
   const limits = readLimits(environment, hostJson, problems);
   problems.throwIfAny();
   if (state === undefined || vault === undefined) throw new Error("A missing setting was not reported.");
-  return { state, vault, accounts, arm, discovery, passphrase, limits };
+  const others = otherAccounts === undefined ? {} : { otherAccounts };
+  return { state, vault, accounts, ...others, arm, discovery, passphrase, limits };
 }
 
 export function readVaultConfig(environment: Environment): VaultConfig {
@@ -82,7 +88,9 @@ function readPassphrase(environment: Environment, problems: Problems): Passphras
 
 /** The Functions host keeps its own state (timers, keys) there; without it the timers never fire. */
 function requireHostStorage(environment: Environment, problems: Problems): void {
-  const names = Object.keys(environment).filter((name) => /^AzureWebJobsStorage(?:__|$)/i.test(name));
+  checkClientId(environment, "AzureWebJobsStorage", problems);
+  const address = /^AzureWebJobsStorage(?:__(?:accountName|(?:blob)?serviceUri))?$/i;
+  const names = Object.keys(environment).filter((name) => address.test(name));
   if (names.some((name) => settingOf(environment, name) !== undefined)) return;
   problems.add(
     "AzureWebJobsStorage",

@@ -1,5 +1,7 @@
 /** The settings that say where things are: the state account, the vault's container, the accounts that hold disks. */
+import type { AzureIdentity } from "../core/azure-identity.ts";
 import { accountOfUrl, looksLikeConnectionString, parseConnectionString } from "./connection-string.ts";
+import { namesIdentity, readIdentity, refuseIdentity } from "./identity.ts";
 import type { Environment, Problems } from "./problems.ts";
 import { settingOf } from "./problems.ts";
 
@@ -10,14 +12,13 @@ export type StateAccess =
       readonly kind: "identity";
       readonly queueServiceUri: string;
       readonly tableServiceUri: string;
-      /** Of a user-assigned identity. */
-      readonly clientId?: string;
+      readonly identity: AzureIdentity;
     };
 
-/** The vault's container. A URL may carry a SAS; without one the process's own identity is used. */
+/** The vault's container. A URL may carry a SAS; without one the identity is used. */
 export type VaultAccess =
   | { readonly kind: "connection-string"; readonly connectionString: string; readonly container: string }
-  | { readonly kind: "url"; readonly url: string };
+  | { readonly kind: "url"; readonly url: string; readonly identity?: AzureIdentity };
 
 /** A storage account whose page blobs may be protected or restored to. */
 export interface AccountAccess {
@@ -27,16 +28,21 @@ export interface AccountAccess {
   readonly account: string;
   /** Without a slash at its end. */
   readonly blobEndpoint: string;
-  /** Without one the process's own identity is used. */
+  /** Without one the identity is used. */
   readonly connectionString?: string;
+  readonly identity?: AzureIdentity;
 }
 
 const stateAdvice =
   "set it to a storage connection string, or set FARSIDE_STATE__accountName (or FARSIDE_STATE__queueServiceUri and FARSIDE_STATE__tableServiceUri) to use the app's identity.";
 
+/** The host reads them too, the last one for what else it may keep there. */
+const stateEndpoints = ["accountName", "queueServiceUri", "tableServiceUri", "blobServiceUri"];
+
 export function readState(environment: Environment, problems: Problems): StateAccess | undefined {
   const connectionString = settingOf(environment, "FARSIDE_STATE");
   if (connectionString !== undefined) {
+    refuseIdentity(environment, "FARSIDE_STATE", "FARSIDE_STATE holds a key, which is used", problems);
     if (parseConnectionString(connectionString) !== undefined) return { kind: "connection-string", connectionString };
     return problems.add("FARSIDE_STATE", `is no storage connection string: ${stateAdvice}`);
   }
@@ -50,14 +56,9 @@ export function readState(environment: Environment, problems: Problems): StateAc
   }
   const queue = serviceUri("FARSIDE_STATE__queueServiceUri", queueServiceUri, problems);
   const table = serviceUri("FARSIDE_STATE__tableServiceUri", tableServiceUri, problems);
+  const identity = readIdentity(environment, "FARSIDE_STATE", problems, stateEndpoints);
   if (queue === undefined || table === undefined) return undefined;
-  const clientId = settingOf(environment, "FARSIDE_STATE__clientId");
-  return {
-    kind: "identity",
-    queueServiceUri: queue,
-    tableServiceUri: table,
-    ...(clientId === undefined ? {} : { clientId }),
-  };
+  return { kind: "identity", queueServiceUri: queue, tableServiceUri: table, identity };
 }
 
 function endpointOf(account: string | undefined, service: string): string | undefined {
@@ -95,6 +96,7 @@ export function readVault(environment: Environment, problems: Problems): VaultAc
         `is ${JSON.stringify(container)}: container names have 3 to 63 lower-case letters, digits and single hyphens.`,
       );
     }
+    refuseIdentity(environment, "FARSIDE_VAULT", "FARSIDE_VAULT holds a key, which is used", problems);
     return { kind: "connection-string", connectionString: text, container };
   }
   const path = isHttpUrl(text) ? new URL(text).pathname.split("/").filter((part) => part !== "") : [];
@@ -104,6 +106,10 @@ export function readVault(environment: Environment, problems: Problems): VaultAc
   if (parts.length !== 1 || !containerPattern.test(parts[0] ?? "")) {
     return problems.add("FARSIDE_VAULT", `is not the URL of one container: ${vaultAdvice}`);
   }
+  if (!new URL(text).searchParams.has("sig")) {
+    return { kind: "url", url: text, identity: readIdentity(environment, "FARSIDE_VAULT", problems) };
+  }
+  refuseIdentity(environment, "FARSIDE_VAULT", "FARSIDE_VAULT holds a SAS, which is used", problems);
   return { kind: "url", url: text };
 }
 
@@ -119,7 +125,14 @@ export function readAccounts(environment: Environment, problems: Problems): read
   for (const setting of Object.keys(environment).sort()) {
     const text = setting.startsWith(accountPrefix) ? settingOf(environment, setting) : undefined;
     if (text === undefined) continue;
-    const access = readAccount(setting, text, problems);
+    const [named = ""] = setting.split("__");
+    if (named !== setting) {
+      if (settingOf(environment, named) === undefined) {
+        problems.add(setting, `is set, and ${named} is not: set that to the blob endpoint of the account.`);
+      }
+      continue;
+    }
+    const access = readAccount(environment, setting, text, problems);
     if (access === undefined) continue;
     const other = found.get(access.blobEndpoint);
     if (other === undefined) found.set(access.blobEndpoint, { setting, access });
@@ -128,17 +141,30 @@ export function readAccounts(environment: Environment, problems: Problems): read
   return [...found.values()].map(({ access }) => access);
 }
 
-function readAccount(setting: string, text: string, problems: Problems): AccountAccess | undefined {
+/** Of accounts that no setting names; undefined where nothing says that they are reached by one of their own. */
+export function readOtherAccounts(environment: Environment, problems: Problems): AzureIdentity | undefined {
+  const place = "FARSIDE_ACCOUNTS";
+  return namesIdentity(environment, place) ? readIdentity(environment, place, problems) : undefined;
+}
+
+function readAccount(
+  environment: Environment,
+  setting: string,
+  text: string,
+  problems: Problems,
+): AccountAccess | undefined {
   const label = setting.slice(accountPrefix.length).toLowerCase();
   if (label === "") return problems.add(setting, "has no name: call it FARSIDE_ACCOUNT_<NAME>.");
   if (looksLikeConnectionString(text)) {
     const parts = parseConnectionString(text);
+    refuseIdentity(environment, setting, `${setting} holds a key, which is used`, problems);
     if (parts !== undefined) {
       return { label, account: parts.accountName, blobEndpoint: parts.blobEndpoint, connectionString: text };
     }
   } else if (isHttpUrl(text) && new URL(text).search === "") {
     const account = accountOfUrl(text);
-    if (account !== undefined) return { label, account, blobEndpoint: text.replace(/\/+$/, "") };
+    const identity = readIdentity(environment, setting, problems);
+    if (account !== undefined) return { label, account, blobEndpoint: text.replace(/\/+$/, ""), identity };
   }
   return problems.add(
     setting,

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DiskCreateOption, OperatingSystemTypes } from "@azure/arm-compute";
 import { startArmServer, type ArmServer } from "../../local/arm/arm-server.ts";
+import type { Authorization } from "../../local/arm/authorization.ts";
 import { parseVmResourceId, type VmResourceId } from "../../shared/core/resource-id.ts";
 import { computeClient } from "./arm-client.ts";
 import { ExchangeCheck } from "./specification/exchange-check.ts";
@@ -44,11 +45,12 @@ export interface ManagedVm {
 export interface RegionOptions {
   readonly now: () => number;
   readonly takes?: (operation: string) => number;
+  readonly authorization?: Authorization;
 }
 
 export const diskGib = 1;
 
-export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions): Promise<ManagedRegion> {
+export async function startManagedRegion({ now, takes = () => 0, ...others }: RegionOptions): Promise<ManagedRegion> {
   const folder = await mkdtemp(join(tmpdir(), "farside-arm-"));
   const requests: string[] = [];
   const onRequest = (request: string) => void requests.push(request);
@@ -61,6 +63,7 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
     takes: (name) => (ready ? takes(name) : 0),
     onRequest,
     onExchange: (exchange) => check.see(exchange),
+    ...others,
   });
   const client = computeClient(server.url);
   const bytesOf = (id: string) => {

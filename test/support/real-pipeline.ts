@@ -52,6 +52,8 @@ export interface RealPipelineOptions {
   /** Where VMs are looked for, and by which tag. */
   readonly scopes?: readonly DiscoveryScope[];
   readonly tag?: string;
+  /** As whom it comes to that ARM. */
+  readonly armPrincipal?: string;
   /** How long a guest may take to answer, where a test cannot wait as long as the service does. */
   readonly guestLimits?: GuestLimits;
   /** A step that throws is delivered again as the functions host does it, and the fifth time fails its run. Else it ends the test. */
@@ -119,8 +121,8 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
   );
   const source = new PageBlobSource(accounts);
   // Nobody asks it where there is none.
-  const { armUrl = "http://127.0.0.1:1" } = options;
-  const arm = armOpener({ kind: "local", url: armUrl }, clock);
+  const { armUrl = "http://127.0.0.1:1", armPrincipal: principal = "local" } = options;
+  const arm = armOpener({ kind: "local", url: armUrl, principal }, clock);
   const managed = new ManagedDiskSource({ arm, clock });
   const reverter = new PageBlobReverter(accounts);
   const queue = new MemoryTaskQueue(clock);

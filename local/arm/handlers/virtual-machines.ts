@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept, ok, page, refuseStanding } from "../arm.ts";
+import { runInGuest } from "../guest-shell.ts";
 import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
 import { attachedTo, disksOf, invalid } from "./disks.ts";
@@ -191,17 +192,20 @@ const moves = {
 } as const;
 const movingStates: readonly string[] = Object.values(moves).map(([, moving]) => moving);
 
-function runCommand(arm: Arm, { id, body }: ArmCall): Reply {
+async function runCommand(arm: Arm, { id, body }: ArmCall): Promise<Reply> {
   const vm = arm.resources.require(id);
   if (propertiesOf(vm)["powerState"] !== "running") {
     throw new ServiceError(409, "OperationNotAllowed", `Run command needs a running VM: ${id} is not.`);
   }
   if (asText(body["commandId"]) === undefined) throw invalid("commandId is missing.");
-  const finish = (): Json => ({
-    value: [
-      { code: "ComponentStatus/StdOut/succeeded", level: "Info", displayStatus: "Provisioning succeeded", message: "" },
-      { code: "ComponentStatus/StdErr/succeeded", level: "Info", displayStatus: "Provisioning succeeded", message: "" },
-    ],
+  const script = Array.isArray(body["script"]) ? body["script"].map(String) : [];
+  const { stdout, stderr } = await runInGuest(arm, vm, script);
+  const output = (kind: string, message: string): Json => ({
+    code: `ComponentStatus/${kind}/succeeded`,
+    level: "Info",
+    displayStatus: "Provisioning succeeded",
+    message,
   });
+  const finish = (): Json => ({ value: [output("StdOut", stdout), output("StdErr", stderr)] });
   return accept(arm, { name: "virtualMachines/runCommand", finish });
 }

@@ -5,7 +5,8 @@
  */
 import type { BlobServiceClient, ContainerClient, PageBlobClient } from "@azure/storage-blob";
 import { FarsideError } from "../../core/errors.ts";
-import { openBlobAccount, openByIdentity, publicUrl } from "./storage-clients.ts";
+import type { AzureIdentity } from "../../core/azure-identity.ts";
+import { openBlobAccount, openByIdentity, publicUrl, type BlobAccount } from "./storage-clients.ts";
 
 export interface BlobPlace {
   readonly account: string;
@@ -39,13 +40,13 @@ export class StorageAccounts {
   }
 
   /**
-   * Each by its connection string, or by its blob endpoint's URL: then by the app's identity. `others`: accounts that are not named are
-   * reached by the app's identity as well. Touches no network.
+   * Each by its connection string, by a URL with a SAS, or by its blob endpoint and an identity. `others`: by which identity accounts are
+   * reached that are not named. Touches no network.
    */
-  static async open(connectionStringsOrUrls: readonly string[], others?: "by-identity"): Promise<StorageAccounts> {
-    const accounts = await Promise.all(connectionStringsOrUrls.map(openAccount));
+  static async open(places: readonly BlobAccount[], others?: AzureIdentity): Promise<StorageAccounts> {
+    const accounts = await Promise.all(places.map(openAccount));
     if (others === undefined) return new StorageAccounts(accounts, undefined);
-    const open = await openByIdentity();
+    const open = await openByIdentity(others);
     return new StorageAccounts(accounts, (url) => accountOf(url, open(url), open(url, 1)));
   }
 
@@ -155,9 +156,9 @@ export class StorageAccounts {
 /** Of Azure's public cloud. A name before it is an account, whoever owns it; the service there is Azure's. */
 const publicSuffix = ".blob.core.windows.net";
 
-async function openAccount(connectionStringOrUrl: string): Promise<Account> {
-  const service = await openBlobAccount(connectionStringOrUrl);
-  return accountOf(service.url, service, await openBlobAccount(connectionStringOrUrl, 1));
+async function openAccount(place: BlobAccount): Promise<Account> {
+  const service = await openBlobAccount(place);
+  return accountOf(service.url, service, await openBlobAccount(place, 1));
 }
 
 function accountOf(url: string, service: BlobServiceClient, once: BlobServiceClient): Account {

@@ -9,12 +9,17 @@
 import { AnonymousCredential, BlobServiceClient, ContainerClient, RestError } from "@azure/storage-blob";
 import type { StoragePipelineOptions } from "@azure/storage-blob";
 import type { TokenCredential } from "@azure/identity";
+import { defaultIdentity, type AzureIdentity } from "../../core/azure-identity.ts";
 import { FarsideError } from "../../core/errors.ts";
+import { identityCredential } from "./identity-credential.ts";
 
 export type ContainerLocation =
   | { readonly kind: "connection-string"; readonly connectionString: string; readonly container: string }
-  /** With a SAS in its query, or without: then by the identity that DefaultAzureCredential finds. */
-  | { readonly kind: "url"; readonly url: string };
+  /** With a SAS in its query, or without: then by the identity. */
+  | { readonly kind: "url"; readonly url: string; readonly identity?: AzureIdentity };
+
+/** A connection string, a URL (as above, by the default identity), or a URL and an identity. */
+export type BlobAccount = string | { readonly url: string; readonly identity: AzureIdentity };
 
 export const defaultTryTimeoutMs = 20_000;
 const retryOptions = { maxTries: 4, retryDelayInMs: 500, maxRetryDelayInMs: 10_000 } as const;
@@ -38,22 +43,27 @@ export async function openContainer(
     });
   }
   const url = parseUrl(location.url);
-  const credential = await credentialFor(url);
+  const credential = await credentialFor(url, location.identity);
   return withTryTimeout(tryTimeoutMs, (options) => new ContainerClient(url.href, credential, options));
 }
 
 /** A whole account, by its connection string or its URL (with a SAS or an identity). `maxTries` of 1: for what must not happen twice. */
 export async function openBlobAccount(
-  connectionStringOrUrl: string,
+  place: BlobAccount,
   maxTries: number = retryOptions.maxTries,
 ): Promise<BlobServiceClient> {
-  if (/^https?:\/\//.test(connectionStringOrUrl)) {
-    const url = parseUrl(connectionStringOrUrl);
-    return openByCredential(url, await credentialFor(url), maxTries);
+  const text = typeof place === "string" ? place : place.url;
+  if (typeof place !== "string" || /^https?:\/\//.test(text)) {
+    const url = parseUrl(text);
+    return openByCredential(
+      url,
+      await credentialFor(url, typeof place === "string" ? undefined : place.identity),
+      maxTries,
+    );
   }
   return withTryTimeout(defaultTryTimeoutMs, (options) => {
     try {
-      return BlobServiceClient.fromConnectionString(connectionStringOrUrl, {
+      return BlobServiceClient.fromConnectionString(text, {
         ...options,
         retryOptions: { ...retryOptions, maxTries },
       });
@@ -66,10 +76,11 @@ export async function openBlobAccount(
   });
 }
 
-/** What opens accounts by their URLs with the identity that DefaultAzureCredential finds; `maxTries` as above. */
-export async function openByIdentity(): Promise<(url: string, maxTries?: number) => BlobServiceClient> {
-  const { DefaultAzureCredential } = await import("@azure/identity");
-  const credential = new DefaultAzureCredential();
+/** What opens accounts by their URLs with an identity; `maxTries` as above. */
+export async function openByIdentity(
+  identity: AzureIdentity,
+): Promise<(url: string, maxTries?: number) => BlobServiceClient> {
+  const credential = await identityCredential(identity);
   return (url, maxTries = retryOptions.maxTries) => openByCredential(parseUrl(url), credential, maxTries);
 }
 
@@ -99,11 +110,11 @@ function parseUrl(text: string): URL {
   );
 }
 
-async function credentialFor(url: URL): Promise<AnonymousCredential | TokenCredential> {
-  if (url.searchParams.has("sig")) return new AnonymousCredential();
-  // Loading it takes a third of a second, which those with a key or a SAS need not spend.
-  const { DefaultAzureCredential } = await import("@azure/identity");
-  return new DefaultAzureCredential();
+async function credentialFor(
+  url: URL,
+  identity: AzureIdentity = defaultIdentity,
+): Promise<AnonymousCredential | TokenCredential> {
+  return url.searchParams.has("sig") ? new AnonymousCredential() : identityCredential(identity);
 }
 
 /** What the client's pipeline calls for each try. Its own types for this are in a package that we do not depend on. */

@@ -16,6 +16,7 @@ const whole = {
   FARSIDE_PASSPHRASE: "correct horse battery staple",
   FARSIDE_ACCOUNT_SOURCE: connectionString("source"),
 };
+const clientId = "0a1b2c3d-0000-4000-8000-000000000001";
 const hostJson = JSON.stringify({ version: "2.0", functionTimeout: "00:10:00" });
 
 function errorOf(read: () => unknown): FarsideError {
@@ -37,7 +38,7 @@ describe("The settings of the app", () => {
   test("are read with their defaults", () => {
     expect(readConfig(whole, hostJson)).toEqual({
       state: { kind: "connection-string", connectionString: whole.FARSIDE_STATE },
-      vault: { kind: "url", url: whole.FARSIDE_VAULT },
+      vault: { kind: "url", url: whole.FARSIDE_VAULT, identity: { kind: "default" } },
       passphrase: { kind: "text", text: whole.FARSIDE_PASSPHRASE },
       accounts: [
         {
@@ -47,7 +48,7 @@ describe("The settings of the app", () => {
           connectionString: whole.FARSIDE_ACCOUNT_SOURCE,
         },
       ],
-      arm: { kind: "azure" },
+      arm: { kind: "azure", identity: { kind: "default" } },
       discovery: { scopes: [], tag: "farside-policy" },
       limits: {
         windowBytes: 1024 ** 3,
@@ -61,18 +62,24 @@ describe("The settings of the app", () => {
 
   test("fit an identity in place of a connection string", () => {
     const { FARSIDE_STATE: _, ...rest } = whole;
-    const { state } = readConfig({ ...rest, FARSIDE_STATE__accountName: "st", FARSIDE_STATE__clientId: "c" }, hostJson);
+    const { state } = readConfig(
+      { ...rest, FARSIDE_STATE__accountName: "st", FARSIDE_STATE__clientId: clientId },
+      hostJson,
+    );
     expect(state).toEqual({
       kind: "identity",
       queueServiceUri: "https://st.queue.core.windows.net",
       tableServiceUri: "https://st.table.core.windows.net",
-      clientId: "c",
+      identity: { kind: "default", clientId },
     });
   });
 
   test("name an identity for ARM, or a local stand-in, which is on this machine and nowhere else", () => {
     const armOf = (settings: Readonly<Record<string, string>>) => readConfig({ ...whole, ...settings }, hostJson).arm;
-    expect(armOf({ FARSIDE_ARM__clientId: "c" })).toEqual({ kind: "azure", clientId: "c" });
+    expect(armOf({ FARSIDE_ARM__clientId: clientId })).toEqual({
+      kind: "azure",
+      identity: { kind: "default", clientId },
+    });
     expect(armOf({ FARSIDE_LOCAL_ARM: "http://127.0.0.1:8085/" })).toEqual({
       kind: "local",
       url: "http://127.0.0.1:8085",
@@ -163,7 +170,7 @@ describe("The settings of the app", () => {
   test.each(["http://127.0.0.1:10000/acct/vault", "https://acct.blob.core.windows.net/vault?sv=1&sig=x"])(
     "take the URL of a container as the vault: %s",
     (url) => {
-      expect(readVaultConfig({ FARSIDE_VAULT: url }).vault).toEqual({ kind: "url", url });
+      expect(readVaultConfig({ FARSIDE_VAULT: url }).vault).toMatchObject({ kind: "url", url });
     },
   );
 
@@ -191,7 +198,7 @@ describe("The settings of the app", () => {
       { label: "source", account: "acct", blobEndpoint: "http://127.0.0.1:10000/acct" },
     ]);
     expect(readAccountsConfig({ FARSIDE_ACCOUNT_DR: "https://dr.blob.core.windows.net/" })).toEqual([
-      { label: "dr", account: "dr", blobEndpoint: "https://dr.blob.core.windows.net" },
+      { label: "dr", account: "dr", blobEndpoint: "https://dr.blob.core.windows.net", identity: { kind: "default" } },
     ]);
   });
 

@@ -8,11 +8,14 @@ import type { TokenCredential } from "@azure/identity";
 const azure = "https://management.azure.com";
 const hourMs = 3_600_000;
 
-/** `url`: of the stand-in, without a slash at its end. Nothing is ever sent to Azure. */
-export function localArm(url: string): { readonly credential: TokenCredential; readonly httpClient: HttpClient } {
+/** `url`: of the stand-in, without a slash at its end. `principal`: whom the token names there. Nothing is ever sent to Azure. */
+export function localArm(
+  url: string,
+  principal = "local",
+): { readonly credential: TokenCredential; readonly httpClient: HttpClient } {
   const inner = createDefaultHttpClient();
   return {
-    credential: { getToken: async () => ({ token: "local", expiresOnTimestamp: Date.now() + hourMs }) },
+    credential: { getToken: async () => ({ token: principal, expiresOnTimestamp: Date.now() + hourMs }) },
     httpClient: {
       async sendRequest(request) {
         if (!request.url.startsWith(`${azure}/`)) throw new Error("A request for the local ARM goes somewhere else.");

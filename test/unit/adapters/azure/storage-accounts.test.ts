@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { defaultIdentity } from "../../../../shared/core/azure-identity.ts";
 import { StorageAccounts } from "../../../../shared/adapters/azure/storage-accounts.ts";
 
 const key = Buffer.alloc(64, 7).toString("base64");
@@ -6,7 +7,7 @@ const byKey = `DefaultEndpointsProtocol=https;AccountName=known;AccountKey=${key
 
 describe("An account that no setting names", () => {
   test("is reached with the app's identity, where it has one: for containers, blobs, and snapshots by their account's name", async () => {
-    const accounts = await StorageAccounts.open([byKey], "by-identity");
+    const accounts = await StorageAccounts.open([byKey], defaultIdentity);
     expect(accounts.container("https://other.blob.core.windows.net/restored/")).toEqual({
       url: "https://other.blob.core.windows.net/restored",
       account: "other",
@@ -32,7 +33,7 @@ describe("An account that no setting names", () => {
 
   test("is not taken for one of the same name that is configured with another address", async () => {
     const elsewhere = byKey.replace("core.windows.net", "core.chinacloudapi.cn");
-    const accounts = await StorageAccounts.open([elsewhere], "by-identity");
+    const accounts = await StorageAccounts.open([elsewhere], defaultIdentity);
     expect(() => accounts.place("https://known.blob.core.windows.net/disks/os.vhd")).toThrow(
       expect.objectContaining({
         code: "bad-input",
@@ -54,7 +55,7 @@ describe("An account that no setting names", () => {
     "https://other-secondary.blob.core.windows.net/restored",
     "https://other.blob.core.windows.net%2eexample.com/restored",
   ])("is no other host: %s is sent no credential", async (url) => {
-    const accounts = await StorageAccounts.open([byKey], "by-identity");
+    const accounts = await StorageAccounts.open([byKey], defaultIdentity);
     expect(() => accounts.container(url)).toThrow(expect.objectContaining({ code: "bad-input" }));
   });
 });
@@ -66,14 +67,14 @@ test.each([
   "https://other.blob.core.windows.net\\restored",
   "https://other.blob.core.windows.net/%72estored",
 ])("A container's URL has one form, however it was written: %s", async (url) => {
-  const accounts = await StorageAccounts.open([byKey], "by-identity");
+  const accounts = await StorageAccounts.open([byKey], defaultIdentity);
   expect(accounts.container(url).url).toBe("https://other.blob.core.windows.net/restored");
 });
 
 test.each(["Restored", "a%2Fb", "a--b", "$root", "..", "", "a/b", "re%00stored", "%ff"])(
   "The name %j is no container's",
   async (name) => {
-    const accounts = await StorageAccounts.open([byKey], "by-identity");
+    const accounts = await StorageAccounts.open([byKey], defaultIdentity);
     expect(() => accounts.container(`https://other.blob.core.windows.net/${name}`)).toThrow(
       expect.objectContaining({ code: "bad-input" }),
     );
@@ -81,7 +82,7 @@ test.each(["Restored", "a%2Fb", "a--b", "$root", "..", "", "a/b", "re%00stored",
 );
 
 test("A URL with a SAS is refused without repeating it", async () => {
-  const accounts = await StorageAccounts.open([byKey], "by-identity");
+  const accounts = await StorageAccounts.open([byKey], defaultIdentity);
   for (const account of ["known", "other"]) {
     const url = `https://${account}.blob.core.windows.net/restored?sv=2026&sig=very-secret`;
     expect(() => accounts.container(url)).toThrow(
