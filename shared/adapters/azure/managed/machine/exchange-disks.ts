@@ -116,6 +116,8 @@ async function stop(
 ): Promise<BegunChange | undefined> {
   if (powerOf(vm) === "running") {
     const disk = await requireDisk(arm, restore, signal);
+    // Its tags may be about to change: what is read then is not what will stand.
+    if (isChanging(disk)) return undefined;
     if (tagOf(disk.tags, ownTags.restart) === undefined) {
       return changeTags(arm, disk, { ...disk.tags, [ownTags.restart]: "yes" }, signal);
     }
