@@ -77,7 +77,7 @@ export function checkExchange(restore: MachineRestore, { standing, captured }: R
 function stillRunning(name: string): FarsideError {
   return new FarsideError(
     "in-use",
-    `The VM ${name} is running: stop it (deallocate), or let the restore stop it and start it again (--may-stop).`,
+    `The VM ${name} is running: stop it (deallocate), or let the restore stop it and start it again (--stop).`,
   );
 }
 
