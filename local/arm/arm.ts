@@ -4,7 +4,7 @@ import type { Grants } from "./data/grants.ts";
 import type { ArmFaults } from "./faults.ts";
 import type { OperationShape, Operations } from "./operations.ts";
 import type { RegionOffers } from "./region-offers.ts";
-import type { Json, Resources } from "./resources.ts";
+import type { Json, Resource, Resources } from "./resources.ts";
 import { ServiceError } from "./service-error.ts";
 
 export interface Arm {
@@ -82,6 +82,17 @@ export function accept(
 export function refuseStanding(arm: Arm, { id, onlyNew }: ArmCall): void {
   if (!onlyNew || arm.resources.get(id) === undefined) return;
   throw new ServiceError(412, "PreconditionFailed", `The condition of the request is not met: ${id} exists already.`);
+}
+
+/** It shows that it is being removed, until it is gone, or stays. */
+export function acceptRemoval(arm: Arm, name: string, { id }: Resource): Reply {
+  arm.resources.change(id, { provisioningState: "Deleting" });
+  const finish = (): undefined => {
+    arm.resources.remove(id);
+    return undefined;
+  };
+  const onFailure = (): void => void arm.resources.change(id, { provisioningState: "Failed" });
+  return accept(arm, { name, finish, onFailure });
 }
 
 export function ok(body: unknown): Reply {

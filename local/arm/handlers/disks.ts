@@ -1,7 +1,7 @@
 /** Managed disks: empty, for upload, from a snapshot, from a disk restore point. */
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
-import { accept, ok, page, refuseStanding } from "../arm.ts";
+import { accept, acceptRemoval, ok, page, refuseStanding } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
 import { diskBytes, footerBytes, grownBytes, newDiskBytes } from "../disks/disk-bytes.ts";
 import type { Bytes } from "../disks/disk-store.ts";
@@ -139,15 +139,21 @@ function sizeOf(diskSizeGB: unknown): number {
 
 async function updateDisk(arm: Arm, { id, body }: ArmCall): Promise<Reply> {
   const before = arm.resources.require(id);
+  if (propertiesOf(before)["provisioningState"] === "Deleting") {
+    throw new ServiceError(409, "OperationNotAllowed", `The disk ${id} is being deleted.`);
+  }
   const wanted = asObject(body["properties"])["diskSizeGB"];
   if (wanted !== undefined) await growDisk(arm, before, sizeOf(wanted));
   const finish = (): Json => {
     const now = arm.resources.require(id);
     const tags = body["tags"] === undefined ? {} : { tags: body["tags"] };
-    arm.resources.put({ ...now, body: { ...now.body, ...tags } });
+    const changed = arm.resources.put({ ...now, body: { ...now.body, ...tags } });
+    if (propertiesOf(changed)["provisioningState"] === "Deleting") return changed.body;
     return arm.resources.change(id, { provisioningState: "Succeeded" }).body;
   };
-  return accept(arm, { name: "disks/write", finish }, { status: 202, first: before.body });
+  const changing = arm.resources.change(id, { provisioningState: "Updating" });
+  const onFailure = (): void => void arm.resources.change(id, { provisioningState: "Failed" });
+  return accept(arm, { name: "disks/write", finish, onFailure }, { status: 202, first: changing.body });
 }
 
 async function growDisk(arm: Arm, disk: Resource, sizeBytes: number): Promise<void> {
@@ -165,11 +171,7 @@ function deleteDisk(arm: Arm, { id }: ArmCall): Reply {
     throw new ServiceError(409, "OperationNotAllowed", `Disk ${id} is attached to VM ${owner.id}.`);
   }
   refuseShared(arm, id);
-  const finish = (): undefined => {
-    arm.resources.remove(id);
-    return undefined;
-  };
-  return accept(arm, { name: "disks/delete", finish });
+  return acceptRemoval(arm, "disks/delete", disk);
 }
 
 /** The VM that a disk is attached to. */

@@ -1,7 +1,7 @@
 /** Network objects as far as a VM is captured and made again with them: kept as they were given. */
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
-import { accept, ok, page, refuseStanding } from "../arm.ts";
+import { accept, acceptRemoval, ok, page, refuseStanding } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, type Json, nameOf, propertiesOf, type Resource } from "../resources.ts";
 import { vmType } from "./virtual-machines.ts";
@@ -124,9 +124,5 @@ function remove(arm: Arm, { id }: ArmCall): Reply {
     return vm.type === vmType && interfaces.some((one) => asText(one["id"])?.toLowerCase() === id.toLowerCase());
   });
   if (user !== undefined) throw new ServiceError(400, "NicInUse", `The network interface ${id} is used by ${user.id}.`);
-  const finish = (): undefined => {
-    arm.resources.remove(id);
-    return undefined;
-  };
-  return accept(arm, { name: `${found.type.split("/").at(-1) ?? ""}/delete`, finish });
+  return acceptRemoval(arm, `${found.type.split("/").at(-1) ?? ""}/delete`, found);
 }

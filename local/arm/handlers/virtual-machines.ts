@@ -1,7 +1,7 @@
 /** Virtual machines: their model, their power state, commands run in them. */
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
-import { accept, ok, page, refuseStanding } from "../arm.ts";
+import { accept, acceptRemoval, ok, page, refuseStanding } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
 import { attachedTo, disksOf, invalid } from "./disks.ts";
@@ -156,12 +156,9 @@ function checkModel(arm: Arm, id: string, properties: Json): void {
 }
 
 function deleteVm(arm: Arm, { id }: ArmCall): Reply {
-  if (arm.resources.get(id) === undefined) return { kind: "done", status: 204 };
-  const finish = (): undefined => {
-    arm.resources.remove(id);
-    return undefined;
-  };
-  return accept(arm, { name: "virtualMachines/delete", finish });
+  const vm = arm.resources.get(id);
+  if (vm === undefined) return { kind: "done", status: 204 };
+  return acceptRemoval(arm, "virtualMachines/delete", vm);
 }
 
 /** Under way it shows as such, and the other way is refused: one operation at a time. One that fails leaves the VM as it was. */

@@ -77,7 +77,7 @@ export function checkExchange(restore: MachineRestore, { standing, captured }: R
 function stillRunning(name: string): FarsideError {
   return new FarsideError(
     "in-use",
-    `The VM ${name} is running: stop it (deallocate), or let the restore stop it and start it again (--may-stop).`,
+    `The VM ${name} is running: stop it (deallocate), or let the restore stop it and start it again (--stop).`,
   );
 }
 
@@ -116,6 +116,8 @@ async function stop(
 ): Promise<BegunChange | undefined> {
   if (powerOf(vm) === "running") {
     const disk = await requireDisk(arm, restore, signal);
+    // Its tags may be about to change: what is read then is not what will stand.
+    if (isChanging(disk)) return undefined;
     if (tagOf(disk.tags, ownTags.restart) === undefined) {
       return changeTags(arm, disk, { ...disk.tags, [ownTags.restart]: "yes" }, signal);
     }

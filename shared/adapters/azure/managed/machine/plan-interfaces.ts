@@ -163,7 +163,7 @@ function addressOf(
     if (holds(subnet.prefixes, address)) return { privateIPAllocationMethod: "Static", privateIPAddress: address };
     note(`The private address ${address} is not of the subnet ${nameOf(subnet.id)}: the new VM gets another one.`);
   } else if (address !== undefined) {
-    note(`The private address ${address} is not kept: ask for it with --keep-private-addresses.`);
+    note(`The private address ${address} is not kept: ask for it with --keep-addresses.`);
   }
   return { privateIPAllocationMethod: "Dynamic" };
 }
@@ -217,7 +217,7 @@ function groupOf({ properties }: CapturedInterface, target: ManagedVmTarget, fac
   if (before === undefined) return {};
   if (facts.isAtHome && isOfSubscription(before.id, target)) return { networkSecurityGroup: { id: before.id } };
   note(
-    `The network security group ${nameOf(before.id)} is of another region or subscription: the new VM has none of its own; name one with --network-security-group.`,
+    `The network security group ${nameOf(before.id)} is of another region or subscription: the new VM has none of its own; name one with --nsg.`,
   );
   return {};
 }

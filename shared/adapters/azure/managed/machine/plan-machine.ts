@@ -1,6 +1,6 @@
 /** A new VM as it will be made: what is read for it of the target's network, and the plans of its interfaces and of itself. */
 import { z } from "zod";
-import { FarsideError } from "../../../../core/errors.ts";
+import { FarsideError, hasCode } from "../../../../core/errors.ts";
 import type { ManagedVmTarget } from "../../../../core/machine-restore.ts";
 import type { MachineRestore } from "../../../../ports/machine-target.ts";
 import type { ArmConnection } from "../arm-connection.ts";
@@ -67,12 +67,25 @@ async function readSubnet(
   const [, , subscriptionId = ""] = resourceGroup.split("/");
   if (id.split("/")[2]?.toLowerCase() !== subscriptionId.toLowerCase()) refuse("it is of another subscription");
   const raw = await getIfThere(arm, id, networkQuery, `look at ${what}`, signal);
-  const network = await getIfThere(arm, networkOf(id), networkQuery, `look at the network of ${what}`, signal);
-  if (raw === undefined || network === undefined) return refuse("it is not there");
-  const { location: place } = parseModel(networkModel, network, `the network of ${what}`);
-  if (!isSameRegion(place, location)) refuse(`its network is in ${place}, and the VM in ${location}`);
+  if (raw === undefined) return refuse("it is not there");
+  const place = await regionOf(arm, networkOf(id), signal);
+  if (place !== undefined && !isSameRegion(place, location)) {
+    refuse(`its network is in ${place}, and the VM in ${location}`);
+  }
   const { addressPrefix, addressPrefixes } = parseModel(subnetModel, raw, what).properties;
   return { id, prefixes: addressPrefixes ?? (addressPrefix === undefined ? [] : [addressPrefix]) };
+}
+
+/** Undefined where the service must see the subnet alone: then the platform refuses what is elsewhere. */
+async function regionOf(arm: ArmConnection, networkId: string, signal: AbortSignal): Promise<string | undefined> {
+  const what = `the network ${nameOf(networkId)}`;
+  try {
+    const raw = await arm.get(networkId, networkQuery, `look at ${what}`, signal);
+    return parseModel(networkModel, raw, what).location;
+  } catch (error) {
+    if (hasCode(error, "forbidden")) return undefined;
+    throw error;
+  }
 }
 
 /** Asked for only where the size is not the one whose interfaces were accelerated. */

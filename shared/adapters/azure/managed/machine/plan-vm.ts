@@ -107,7 +107,7 @@ function osTypeOf(vm: CapturedVm | undefined, { osType }: MachineRestore): strin
   if (known !== undefined) return /^windows$/i.test(known) ? "Windows" : "Linux";
   throw new FarsideError(
     "bad-input",
-    "This restore point does not know the VM's operating system: say it with --os-type.",
+    "This restore point does not know the VM's operating system, which the platform must be told: restore it as managed disks, and make the VM of them by hand.",
   );
 }
 

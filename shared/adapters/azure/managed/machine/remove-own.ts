@@ -2,7 +2,7 @@
  * Removes what a restore made, a little at each call: each removal is begun and looked at again until the thing is gone.
  *
  * 1. Only what bears the run's tag is removed. What somebody uses meanwhile is left, and told.
- * 2. A lock, a missing permission, or one removal that failed five times leaves the thing, with the platform's reason. The failures are
+ * 2. A lock, a missing permission, or a removal that failed again and again leaves the thing, with the platform's reason. The failures are
  *    counted by this process: they do not decide what is removed.
  */
 import { FarsideError, hasCode } from "../../../../core/errors.ts";
@@ -28,6 +28,8 @@ export interface Removal<T extends SeenAny> {
 export type Removed = { readonly kind: "gone" | "waiting" } | { readonly kind: "left"; readonly why: string };
 
 const mostFailures = 5;
+/** What is at it now may take some minutes: an interface is kept for its VM for three after that is gone ("NicReservedForAnotherVm"). */
+const mostConflicts = 30;
 const mostRemembered = 1000;
 
 interface Memory {
@@ -60,7 +62,8 @@ export class OwnRemover {
     if (known.isPassing) throw error;
     const { failures } = this.#recall(runId, id);
     this.#remember(runId, id, { failures: failures + 1 });
-    return failures + 1 < mostFailures && !known.isFinal ? undefined : known.reason;
+    const most = known.isConflict ? mostConflicts : mostFailures;
+    return failures + 1 < most && !known.isFinal ? undefined : known.reason;
   }
 
   async remove<T extends SeenAny>(
@@ -117,5 +120,7 @@ function tellable(error: unknown) {
   if (!(error instanceof FarsideError)) throw error;
   const isPassing = hasCode(error, "throttled", "unavailable");
   const isFinal = error instanceof ChangeFailed ? !error.isTransient : error.code === "forbidden";
-  return { reason: error.message, isFinal, isPassing };
+  const isConflict =
+    error.code === "conflict" || /^Nic(?:InUse|ReservedForAnotherVm)$/.test(String(error.details["code"]));
+  return { reason: error.message, isFinal, isPassing, isConflict };
 }
