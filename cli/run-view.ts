@@ -76,7 +76,7 @@ export function showRunView(verb: Verb, raw: unknown, run: RunView): void {
   if (run.safety !== undefined) showSafety(verb, run.safety);
   if (run.made !== undefined && run.made.length > 0) {
     output.table(run.made, [
-      { title: run.state === "succeeded" ? "made" : "made so far", value: (one) => one.kind },
+      { title: madeTitle(run), value: (one) => one.kind },
       { title: "resource", value: (one) => one.id },
     ]);
   }
@@ -88,6 +88,12 @@ export function showRunView(verb: Verb, raw: unknown, run: RunView): void {
       { title: "what", value: (event) => event.message },
     ]);
   }
+}
+
+/** What a run that did not succeed had made is taken back. */
+function madeTitle({ state, finishedAt }: RunView): string {
+  if (state === "succeeded") return "made";
+  return finishedAt === undefined ? "made so far" : "had made";
 }
 
 function targetText(target: RunView["target"]): string | undefined {

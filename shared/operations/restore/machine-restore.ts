@@ -4,7 +4,7 @@
  * 1. Where the disks stand, and what they are to their VM, is in the row: a step decides nothing anew.
  * 2. To take back what was made the row alone has to do, for the vault may have lost the rest by then.
  */
-import { FarsideError, hasCode } from "../../core/errors.ts";
+import { FarsideError } from "../../core/errors.ts";
 import type { RunId } from "../../core/ids.ts";
 import type { MachineTargetSpec } from "../../core/machine-restore.ts";
 import type { VmResourceId } from "../../core/resource-id.ts";
@@ -13,6 +13,7 @@ import { isMachineTarget } from "../../core/run.ts";
 import type { ManifestDisk } from "../../core/vault/manifest.ts";
 import type { MachineDisk, MachineRestore } from "../../ports/machine-target.ts";
 import { parseProtection } from "../../wire/vault/captured.ts";
+import type { Context } from "../context.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { readConfiguration } from "../vault/read-configuration.ts";
 import type { ChosenRestore } from "./choose-restore.ts";
@@ -62,16 +63,16 @@ export async function machineRestoreOf(
   return { restore, sources: disks };
 }
 
-/** Also where the vault has lost the point: what was made bears the run's id, and is found by it. */
+/** Also where the vault has lost the point, or opens no more: what was made bears the run's id, and is found by it. */
 export async function machineToTakeBack(
-  vault: OpenVault,
+  context: Pick<Context, "vault">,
   run: RestoreRun,
   signal: AbortSignal,
 ): Promise<MachineRestore> {
   try {
-    return (await machineRestoreOf(vault, run, signal)).restore;
+    return (await machineRestoreOf(await context.vault(signal), run, signal)).restore;
   } catch (error) {
-    if (!hasCode(error, "not-found", "vault-corrupt")) throw error;
+    if (!(error instanceof FarsideError) || error.advice === "retry") throw error;
     return ofRow(run, {});
   }
 }

@@ -2,7 +2,7 @@
  * The clean-up of a restore to the platform that did not succeed: everything that it made goes, and of an exchange the VM has its former
  * disks again. The platform takes its time for that as well: the row stays to be cleaned up until nothing is left.
  */
-import { FarsideError, hasCode } from "../../core/errors.ts";
+import { FarsideError } from "../../core/errors.ts";
 import { longestRestoreMs } from "../../core/restore-plan.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { RestoreIn } from "../../core/run-transitions.ts";
@@ -45,7 +45,7 @@ export async function reopenTakeBack(context: Context, run: RestoreRun, signal: 
 /** Looks whether a step that came back and died has made something after the clean-up. */
 export async function takeBackAgain(context: Context, run: RestoreRun, signal: AbortSignal): Promise<void> {
   if (!isUnsuccessful(run)) return;
-  const restore = await machineToTakeBack(await context.vault(signal), run, signal);
+  const restore = await machineToTakeBack(context, run, signal);
   const taken = await context.machines.takeBack(restore, signal);
   if (taken.kind === "waiting") await reopenTakeBack(context, run, signal);
 }
@@ -57,7 +57,7 @@ function isUnsuccessful(run: Run): run is Unsuccessful {
 async function tryTakeBack(context: Context, run: Unsuccessful, signal: AbortSignal): Promise<TakenBack> {
   const elapsedMs = context.clock.now() - epochMs(run.finishedAt);
   try {
-    const restore = await machineToTakeBack(await context.vault(signal), run, signal);
+    const restore = await machineToTakeBack(context, run, signal);
     const taken = await context.machines.takeBack(restore, signal);
     if (taken.kind === "gone" || elapsedMs < longestRestoreMs) return taken;
     return {
@@ -68,8 +68,7 @@ async function tryTakeBack(context: Context, run: Unsuccessful, signal: AbortSig
     const retryAfterMs = askedDelayMs(error);
     if (retryAfterMs !== undefined && elapsedMs < longestRestoreMs) return { kind: "waiting", retryAfterMs };
     if (!(error instanceof FarsideError)) throw error;
-    const graceMs = error.advice === "retry" ? longestRestoreMs : hasCode(error, "forbidden") ? accessGraceMs : 0;
-    if (elapsedMs < graceMs) throw error;
+    if (elapsedMs < (error.advice === "retry" ? longestRestoreMs : accessGraceMs)) throw error;
     return { kind: "gone", left: [error.message] };
   }
 }
