@@ -171,7 +171,10 @@ async function serveArm(
       request.socket.destroy();
       return;
     }
-    if (planned !== undefined) throw planned;
+    if (planned !== undefined) {
+      madeByFault(response);
+      throw planned;
+    }
     const family = familyOf(method);
     const left = throttle.take(path.split("/")[2] ?? "", family, arm.now());
     response.setHeader(`x-ms-ratelimit-remaining-subscription-${family}`, left);

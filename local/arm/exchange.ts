@@ -11,7 +11,7 @@ export interface ArmExchange {
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: unknown;
-  /** A fault made this answer as it is: where it says to look at an operation need not be as the specification has it. */
+  /** A fault made this answer as it is: its headers need not be as the specification has them. */
   readonly isPlanned: boolean;
 }
 

@@ -4,7 +4,8 @@ import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept, ok, page } from "../arm.ts";
 import { isCopiedInBackground, refuseMorePending } from "../disks/background-copy.ts";
 import { sectorSizeOf } from "../disks/sector-size.ts";
-import { ServiceError, ThrottledByCompute } from "../service-error.ts";
+import { CreationRate } from "../creation-rate.ts";
+import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, type Json, nameOf, propertiesOf, type Resource } from "../resources.ts";
 import { disksOf, invalid, refuseShared } from "./disks.ts";
 import { snapshotOf } from "./snapshots.ts";
@@ -35,9 +36,7 @@ export const restorePointRoutes: readonly Route[] = [
   },
 ];
 
-/** Documented ("Virtual machine restore points"): three PUTs an hour of one mode for a VM, 500 points over all its collections. */
-const mostInAnHour = 3;
-const hourMs = 3_600_000;
+/** Documented ("Virtual machine restore points"): over all its collections. */
 const mostOfVm = 500;
 
 function putCollection(arm: Arm, { id, body, params }: ArmCall): Reply {
@@ -108,7 +107,8 @@ function putPoint(arm: Arm, { id, body, params }: ArmCall): Reply {
     .map((diskId) => arm.resources.require(diskId));
   if (crash) refuseCrashMode(disks);
   for (const disk of disks) refuseMorePending(arm.resources, disk);
-  refuseTooMany(arm, vm, crash);
+  refuseTooMany(arm, vm);
+  const giveTurnBack = takeTurn(arm, vm, crash);
   const made = takePoint(arm, id, vm, disks, crash);
   const resource: Resource = {
     id,
@@ -122,7 +122,10 @@ function putPoint(arm: Arm, { id, body, params }: ArmCall): Reply {
   };
   arm.resources.put(resource);
   const finish = (): Json => arm.resources.change(id, { provisioningState: "Succeeded" }).body;
-  const onFailure = (): void => void arm.resources.change(id, { provisioningState: "Failed" });
+  const onFailure = (): void => {
+    giveTurnBack();
+    arm.resources.change(id, { provisioningState: "Failed" });
+  };
   return accept(arm, { name: "restorePoints/write", finish, onFailure }, { status: 201, first: resource.body });
 }
 
@@ -203,10 +206,7 @@ function achieved(vm: Json): string {
   return osType === "Windows" ? "ApplicationConsistent" : "FileSystemConsistent";
 }
 
-/** When points of a VM and mode were made: those that were removed since count, too. */
-const creations = new WeakMap<Arm, Map<string, number[]>>();
-
-function refuseTooMany(arm: Arm, vm: Resource, crash: boolean): void {
+function refuseTooMany(arm: Arm, vm: Resource): void {
   const ofVm = (one: Resource): boolean =>
     asObject(propertiesOf(one)["sourceMetadata"])["vmId"] === propertiesOf(vm)["vmId"];
   const points = arm.resources.all().filter((one) => one.type === pointType && ofVm(one));
@@ -216,15 +216,14 @@ function refuseTooMany(arm: Arm, vm: Resource, crash: boolean): void {
   if (points.length >= mostOfVm) {
     throw new ServiceError(409, "VMRestorePointClientError", `The VM has ${mostOfVm} restore points already.`);
   }
-  const times = creations.get(arm) ?? new Map<string, number[]>();
-  creations.set(arm, times);
-  const key = `${String(propertiesOf(vm)["vmId"])} ${crash ? "crash" : "application"}`;
-  const recent = (times.get(key) ?? []).filter((at) => arm.now() - at < hourMs);
-  times.set(key, [...recent, ...(recent.length < mostInAnHour ? [arm.now()] : [])]);
-  if (recent.length < mostInAnHour) return;
-  const retryAfterSeconds = Math.ceil((Math.min(...recent) + hourMs - arm.now()) / 1000);
-  const limit = { policy: "RestorePointCreate", allowed: mostInAnHour, measured: mostInAnHour + 1 };
-  throw new ThrottledByCompute({ ...limit, retryAfterSeconds });
+}
+
+const rates = new WeakMap<Arm, CreationRate>();
+
+function takeTurn(arm: Arm, vm: Resource, crash: boolean): () => void {
+  const rate = rates.get(arm) ?? new CreationRate();
+  rates.set(arm, rate);
+  return rate.take(`${String(propertiesOf(vm)["vmId"])} ${crash ? "crash" : "application"}`, arm.now());
 }
 
 function getPoint(arm: Arm, { id, query }: ArmCall): Reply {

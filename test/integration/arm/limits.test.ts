@@ -110,6 +110,10 @@ describe("Of a VM", () => {
       code: "OperationNotAllowed",
       details: [{ code: "TooManyRequests", target: "RestorePointCreate" }],
     });
+    const failed = { kind: "fails", error: new ServiceError(409, "VMRestorePointInternalError", "No.") } as const;
+    const fault = region.server.arm.faults.planOperation("restorePoints/write", failed);
+    await expect(point("c0", "CrashConsistent")).rejects.toThrow(/No\./);
+    expect(fault.happened()).toBe(1);
     for (const name of ["c1", "c2", "c3"]) await point(name, "CrashConsistent");
     await expect(point("c4", "CrashConsistent")).rejects.toMatchObject({ statusCode: 429 });
     now += 60 * minuteMs;

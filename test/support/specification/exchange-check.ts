@@ -95,17 +95,17 @@ function checkRequest({ operation, models }: FoundPath, { requestBody }: ArmExch
 }
 
 /** "Common API details for ARM errors"; the flat one: "Troubleshoot API throttling errors" of compute. */
-function checkError({ status, body, headers }: ArmExchange): string[] {
+function checkError({ status, body, headers, isPlanned }: ArmExchange): string[] {
   const flat = status === 429 && isObject(body) && body["error"] === undefined;
   const error = isObject(body) ? (flat ? body : body["error"]) : undefined;
-  const waits =
-    status === 429 && !/^\d+$/.test(headers["retry-after"] ?? "") ? ["answers 429 without Retry-After"] : [];
-  if (!isObject(error)) return [...waits, `answers ${status} without an error in its body`];
+  const hasTime = isPlanned || status !== 429 || /^\d+$/.test(headers["retry-after"] ?? "");
+  const endless = hasTime ? [] : ["answers 429 without Retry-After"];
+  if (!isObject(error)) return [...endless, `answers ${status} without an error in its body`];
   const known = ["code", "message", "target", "details", "innererror", "additionalInfo"];
   const texts = ["code", "message"].filter((key) => typeof error[key] !== "string" || error[key] === "");
   const others = Object.keys(error).filter((key) => !known.includes(key));
   return [
-    ...waits,
+    ...endless,
     ...texts.map((key) => `answers ${status} with an error without ${key}`),
     ...others.map((key) => `answers ${status} with an error that has ${key}`),
   ];
