@@ -60,7 +60,8 @@ export class Resources {
 
   remove(id: string): void {
     const key = id.toLowerCase();
-    for (const layer of this.#byId.get(key)?.bytes?.layers ?? []) this.#released.add(layer);
+    const resource = this.#byId.get(key);
+    for (const layer of resource === undefined ? [] : layersOf(resource)) this.#released.add(layer);
     this.#byId.delete(key);
     this.#changed.delete(key);
     this.#removed.add(key);
@@ -86,6 +87,15 @@ export class Resources {
   all(): Resource[] {
     return [...this.#byId.values()];
   }
+}
+
+/** The layers of all the bytes that a resource has, under whatever name. */
+export function layersOf(resource: Resource): readonly string[] {
+  const { body: _, ...own } = resource;
+  return Object.values(own).flatMap((part: unknown) => {
+    const { layers } = asObject(part);
+    return Array.isArray(layers) ? layers.map(String) : [];
+  });
 }
 
 export function propertiesOf(resource: Resource): Json {

@@ -85,9 +85,9 @@ export class DiskStore {
     return this.#said(newer.layers.slice(older.layers.length), start, end);
   }
 
-  /** Removes the layers that none of these has: also those that an earlier life of the process left half made. */
-  async keepOnly(all: Iterable<Bytes>): Promise<void> {
-    const used = new Set([...all].flatMap(({ layers }) => layers));
+  /** Removes all layers but these: also those that an earlier life of the process left half made. */
+  async keepOnly(layers: Iterable<string>): Promise<void> {
+    const used = new Set(layers);
     const kept = (await readdir(this.#folder)).filter((name) => name.endsWith(mapSuffix));
     await this.remove(kept.map((name) => name.slice(0, -mapSuffix.length)).filter((id) => !used.has(id)));
   }

@@ -9,7 +9,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DiskStore } from "../disks/disk-store.ts";
-import { propertiesOf, type Resource, Resources } from "../resources.ts";
+import { layersOf, propertiesOf, type Resource, Resources } from "../resources.ts";
 import { RegionJournal } from "./region-journal.ts";
 
 export class Region {
@@ -30,7 +30,7 @@ export class Region {
     const journal = new RegionJournal(join(folder, "region.journal"));
     const kept = journal.read().map(ended);
     journal.rewrite(kept);
-    await store.keepOnly(kept.flatMap(({ bytes }) => (bytes === undefined ? [] : [bytes])));
+    await store.keepOnly(kept.flatMap(layersOf));
     return new Region(new Resources(kept), store, journal);
   }
 
@@ -41,7 +41,7 @@ export class Region {
     this.#journal.append(change, () => this.resources.all());
     done();
     if (released.length === 0) return;
-    const used = new Set(this.resources.all().flatMap(({ bytes }) => bytes?.layers ?? []));
+    const used = new Set(this.resources.all().flatMap(layersOf));
     await this.store.remove(released.filter((id) => !used.has(id)));
   }
 

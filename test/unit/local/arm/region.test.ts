@@ -140,12 +140,16 @@ describe("A local region", () => {
     await first.store.write(disk, 0, new Uint8Array(512).fill(1));
     const taken = first.store.snapshot(disk);
     first.resources.put({ ...resource("disk"), bytes: taken.disk });
-    first.resources.put({ ...resource("snapshot"), bytes: taken.snapshot });
+    // Whatever a handler calls the bytes of a resource.
+    first.resources.put(Object.assign(resource("snapshot"), { state: taken.snapshot }));
     await first.commit();
     first.resources.remove(idOf("disk"));
     await first.commit();
     expect(await readdir(join(folder, "disks"))).toHaveLength(2);
     expect(await first.store.read(taken.snapshot, 0, 512)).toEqual(new Uint8Array(512).fill(1));
+    const again = await Region.open(folder);
+    expect(again.resources.get(idOf("snapshot"))).toHaveProperty("state", taken.snapshot);
+    await again.close();
     first.resources.remove(idOf("snapshot"));
     await first.commit();
     expect(await readdir(join(folder, "disks"))).toEqual([]);
