@@ -15,16 +15,19 @@ import { armOrigin } from "./arm.ts";
 import { ArmRouter, resourceId } from "./arm-router.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
+import { bytesNamed } from "./disks/guest-state.ts";
 import { ArmFaults } from "./faults.ts";
 import { accessRoutes } from "./handlers/access.ts";
 import { diskRoutes } from "./handlers/disks.ts";
 import { networkRoutes } from "./handlers/network.ts";
 import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
+import { subscriptionRoutes } from "./handlers/subscriptions.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
 import { localPrefix, type RequestCounts, serveLocal } from "./local-endpoint.ts";
 import { Operations } from "./operations.ts";
 import { Region } from "./region/region.ts";
+import { RegionOffers } from "./region-offers.ts";
 import { asObject } from "./resources.ts";
 import { familyOf, Throttle } from "./throttle.ts";
 
@@ -53,6 +56,7 @@ const router = new ArmRouter([
   ...restorePointRoutes,
   ...accessRoutes,
   ...networkRoutes,
+  ...subscriptionRoutes,
 ]);
 
 /** Bodies of ARM are models, never data. */
@@ -74,6 +78,7 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     grants: new Grants(),
     operations: new Operations(),
     faults,
+    offers: new RegionOffers(),
     now: options.now,
     takes: options.takes,
     dataUrl: () => url,
@@ -109,7 +114,8 @@ function dataContext(arm: Arm) {
   return {
     store: arm.store,
     grants: arm.grants,
-    bytesOf: (id: string) => arm.resources.require(id).bytes ?? { sizeBytes: 0, layers: [] },
+    bytesOf: (id: string) =>
+      bytesNamed(id, (resourceId) => arm.resources.require(resourceId)) ?? { sizeBytes: 0, layers: [] },
     now: arm.now,
     beforeData: arm.faults.beforeData,
   };
@@ -177,6 +183,7 @@ async function replyTo(
     params: match.params,
     query,
     body: method === "GET" || method === "DELETE" ? {} : await readJson(request),
+    onlyNew: request.headers["if-none-match"] === "*",
     id: resourceId(path, match.route.template),
   };
   return match.route.handle(arm, call);

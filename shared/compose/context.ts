@@ -13,6 +13,7 @@ import type { StateAccess } from "../config/storage.ts";
 import { farsideVersion } from "../config/version.ts";
 import type { Context } from "../operations/context.ts";
 import { createTransfer } from "../operations/transfer.ts";
+import { noMachines } from "./no-machines.ts";
 import { armOpener } from "./arm.ts";
 import { openAccounts } from "./accounts.ts";
 import { consoleEventLog } from "./event-log.ts";
@@ -37,6 +38,7 @@ export async function createContext(config: Config): Promise<Context> {
     source: (kind) => (kind === "managed" ? managedDisks : pageBlobs),
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
+    machines: noMachines,
     reverter: (kind) => (kind === "managed" ? undefined : reverter),
     vault: createVaultOpener(config, random),
     limits: config.limits,

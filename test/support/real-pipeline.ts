@@ -14,6 +14,8 @@ import { PageBlobTarget } from "../../shared/adapters/azure/page-blob-target.ts"
 import { StorageAccounts } from "../../shared/adapters/azure/storage-accounts.ts";
 import { openContainer } from "../../shared/adapters/azure/storage-clients.ts";
 import { MemoryCatalog } from "../../shared/adapters/memory/memory-catalog.ts";
+import { MemoryDiskSource } from "../../shared/adapters/memory/memory-disk-source.ts";
+import { MemoryMachineTarget } from "../../shared/adapters/memory/memory-machine-target.ts";
 import { MemoryTaskQueue } from "../../shared/adapters/memory/memory-task-queue.ts";
 import { cronCalendar } from "../../shared/adapters/local/cron-calendar.ts";
 import { systemClock, systemRandom } from "../../shared/compose/system.ts";
@@ -115,6 +117,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     source: (kind) => (kind === "managed" && managed !== undefined ? managed : source),
     guest: new HttpGuestAgent(options.guestLimits),
     target: new PageBlobTarget(accounts),
+    machines: new MemoryMachineTarget(new MemoryDiskSource(() => clock.now())),
     reverter: () => reverter,
     vault: () => Promise.resolve(vault),
     limits: { ...limits, ...options.limits },

@@ -1,7 +1,7 @@
 /** Virtual machines: their model, their power state, commands run in them. */
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
-import { accept, ok, page } from "../arm.ts";
+import { accept, ok, page, refuseStanding } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
 import { attachedTo, disksOf, invalid } from "./disks.ts";
@@ -88,6 +88,7 @@ function listExtensions(arm: Arm, call: ArmCall): Reply {
 
 function putVm(arm: Arm, call: ArmCall): Reply {
   const { id, body } = call;
+  refuseStanding(arm, call);
   const before = arm.resources.get(id);
   const properties = asObject(body["properties"]);
   checkModel(arm, id, properties);
