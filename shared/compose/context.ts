@@ -1,5 +1,6 @@
 /** Config → the context that every operation works with. Touches no network. */
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
+import { ManagedMachineTarget } from "../adapters/azure/managed/machine/managed-machine-target.ts";
 import { ManagedDiskSource } from "../adapters/azure/managed/managed-disk-source.ts";
 import { PageBlobReverter } from "../adapters/azure/page-blob-reverter.ts";
 import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
@@ -13,7 +14,6 @@ import type { StateAccess } from "../config/storage.ts";
 import { farsideVersion } from "../config/version.ts";
 import type { Context } from "../operations/context.ts";
 import { createTransfer } from "../operations/transfer.ts";
-import { noMachines } from "./no-machines.ts";
 import { armOpener } from "./arm.ts";
 import { openAccounts } from "./accounts.ts";
 import { consoleEventLog } from "./event-log.ts";
@@ -26,7 +26,8 @@ export async function createContext(config: Config): Promise<Context> {
   const connection = await stateConnection(config.state);
   const accounts = await openAccounts(config.accounts, usesIdentity(config) ? "by-identity" : undefined);
   const pageBlobs = new PageBlobSource(accounts);
-  const managedDisks = new ManagedDiskSource({ arm: armOpener(config.arm, clock), clock });
+  const arm = armOpener(config.arm, clock);
+  const managedDisks = new ManagedDiskSource({ arm, clock });
   const reverter = new PageBlobReverter(accounts);
   return {
     clock,
@@ -38,7 +39,7 @@ export async function createContext(config: Config): Promise<Context> {
     source: (kind) => (kind === "managed" ? managedDisks : pageBlobs),
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
-    machines: noMachines,
+    machines: new ManagedMachineTarget({ arm, clock }),
     reverter: (kind) => (kind === "managed" ? undefined : reverter),
     vault: createVaultOpener(config, random),
     limits: config.limits,

@@ -164,15 +164,31 @@ function deleteVm(arm: Arm, { id }: ArmCall): Reply {
   return accept(arm, { name: "virtualMachines/delete", finish });
 }
 
+/** Under way it shows as such, and the other way is refused: one operation at a time. One that fails leaves the VM as it was. */
 function power(arm: Arm, { id }: ArmCall, state: "running" | "stopped" | "deallocated"): Reply {
-  arm.resources.require(id);
+  const before = asText(propertiesOf(arm.resources.require(id))["powerState"]) ?? "running";
+  const [name, moving] = moves[state];
+  if (movingStates.includes(before) && before !== moving) {
+    throw new ServiceError(409, "Conflict", `The VM ${id} is ${before}: wait for that operation to end.`);
+  }
+  if (before !== state) arm.resources.change(id, { powerState: moving });
   const finish = (): undefined => {
     arm.resources.change(id, { powerState: state });
     return undefined;
   };
-  const name = { running: "start", stopped: "powerOff", deallocated: "deallocate" }[state];
-  return accept(arm, { name: `virtualMachines/${name}`, finish });
+  // Asked for twice, the first one puts it back.
+  const onFailure = (): void => {
+    if (before !== moving) arm.resources.change(id, { powerState: before });
+  };
+  return accept(arm, { name: `virtualMachines/${name}`, finish, onFailure });
 }
+
+const moves = {
+  running: ["start", "starting"],
+  stopped: ["powerOff", "stopping"],
+  deallocated: ["deallocate", "deallocating"],
+} as const;
+const movingStates: readonly string[] = Object.values(moves).map(([, moving]) => moving);
 
 function runCommand(arm: Arm, { id, body }: ArmCall): Reply {
   const vm = arm.resources.require(id);
