@@ -16,6 +16,7 @@ export const apiVersions = {
   disks: "2025-01-02",
   machines: "2025-04-01",
   network: "2025-01-01",
+  groups: "2024-11-01",
 } as const;
 
 type Version = (typeof apiVersions)[keyof typeof apiVersions];

@@ -95,7 +95,8 @@ export class Resources {
 }
 
 /** The layers of all the bytes that a resource has, under whatever name. */
-export function layersOf({ body: _, ...own }: Resource): readonly string[] {
+export function layersOf(resource: Resource): readonly string[] {
+  const { body: _, ...own } = resource;
   return Object.values(own).flatMap((part: unknown) => {
     const { layers } = asObject(part);
     return Array.isArray(layers) ? layers.map(String) : [];

@@ -15,26 +15,22 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { apiVersions, LocalArmClient } from "../arm/local-client.ts";
 import { asList, asObject, asText } from "../arm/resources.ts";
-import { groupId, location } from "../arm/samples/sample-vms.ts";
-import { makeNetwork } from "../arm/samples/sample-network.ts";
-import { uploadDisk } from "../arm/samples/upload-disk.ts";
+import { groupId } from "../arm/samples/sample-vms.ts";
 import { findAppFolder } from "../stack/app-build.ts";
 import { DemoApi, type DemoRun } from "./api.ts";
-import { managedDisks, ManagedGuest, ringAt, type ManagedDisk } from "./managed-guest.ts";
-import { checkFileSystem, makeOsDisk, type OsDisk } from "./os-disk.ts";
+import { managedDisks, type ManagedGuest, type OfDisks, ringAt, type ManagedDisk } from "./managed-guest.ts";
+import { setManagedScene } from "./managed-scene.ts";
+import { checkFileSystem } from "./os-disk.ts";
+import { diskIsImage, restoreAsVm, restoreLocation } from "./restored-vm.ts";
 import { sameBytes } from "./same-bytes.ts";
 import { onStage, type DemoOptions, type Stage } from "./stage.ts";
-import { judgeStripe, recordBytes, slots } from "./stripe.ts";
+import { judgeStripe, readStripe, recordBytes, slots } from "./stripe.ts";
 import { demoTable } from "./table.ts";
 
 const mib = 1024 * 1024;
-/** Of a disk made by upload. */
-const leastDiskMiB = 20;
 const vm = "demo-vm";
 const compute = `${groupId}/providers/Microsoft.Compute`;
 const vmId = `${compute}/virtualMachines/${vm}`;
-
-type OfDisks = Readonly<Record<ManagedDisk, string>>;
 
 /** A backup, and what the guest knows of its instant. */
 interface Captured {
@@ -64,9 +60,7 @@ class ManagedDemo {
 
   async play(): Promise<void> {
     const { folder, print: say, checks } = this.#stage;
-    const images = this.#imagePaths();
-    const os = await this.#makeImages(images);
-    const guest = await this.#makeVm(images);
+    const { guest, os } = await setManagedScene(this.#stage, this.#arm, vmId);
     guest.start();
     try {
       say(`A VM with ${managedDisks.length} managed disks runs: ${vmId}`);
@@ -89,7 +83,8 @@ class ManagedDemo {
         this.#backUp(guest, "second", () => guest.write("data-b", 10 * mib, randomBytes(mib))),
         this.#restoreAndProve(first, 1),
       ]);
-      await this.#restoreAndProve(second, 2);
+      say(`Restoring point 2 as a new VM in ${restoreLocation}, by direct upload.`);
+      await Promise.all([this.#restoreAndProve(second, 2), this.#restoreAsVm(second, 2)]);
       this.#checkRuns(first, second, changed);
       await this.#checkLeft();
       say("");
@@ -100,54 +95,6 @@ class ManagedDemo {
       await guest.stop();
     }
     checks.add(`the guest was never stopped: it wrote ${guest.written} records`, guest.written > 0);
-  }
-
-  #imagePaths(): OfDisks {
-    const { folder } = this.#stage;
-    return { os: join(folder, "os.img"), "data-a": join(folder, "data-a.img"), "data-b": join(folder, "data-b.img") };
-  }
-
-  async #makeImages(images: OfDisks): Promise<OsDisk> {
-    const { folder, sizeMiB, print: say } = this.#stage;
-    const os = await makeOsDisk(folder, sizeMiB, join(findAppFolder(), "node_modules"));
-    if (os.fileSystem === "pattern")
-      say("!! mkfs.ext4 and debugfs are not installed: the OS disk holds a plain pattern, not a file system.");
-    for (const disk of ["data-a", "data-b"] as const) {
-      const file = await open(images[disk], "w");
-      await file.truncate(Math.max(sizeMiB / 4, leastDiskMiB) * mib);
-      // The first MiB is the stripe's.
-      const content = randomBytes(4 * mib);
-      await file.write(content, 0, content.length, 2 * mib);
-      await file.close();
-    }
-    return os;
-  }
-
-  async #makeVm(images: OfDisks): Promise<ManagedGuest> {
-    const { signal } = this.#stage;
-    const ids = { os: `${compute}/disks/os`, "data-a": `${compute}/disks/data-a`, "data-b": `${compute}/disks/data-b` };
-    for (const disk of managedDisks) {
-      const top = { location, sku: { name: "Premium_LRS" } };
-      const properties = disk === "os" ? { osType: "Linux", hyperVGeneration: "V2" } : {};
-      await uploadDisk(this.#arm, { id: ids[disk], top, properties, image: images[disk] }, signal);
-    }
-    const nic = await makeNetwork(this.#arm, { name: vm, groupId, location });
-    const attached = (disk: ManagedDisk) => ({ name: disk, createOption: "Attach", managedDisk: { id: ids[disk] } });
-    await this.#arm.put(vmId, apiVersions.machines, {
-      location,
-      properties: {
-        hardwareProfile: { vmSize: "Standard_D2s_v5" },
-        storageProfile: {
-          osDisk: { ...attached("os"), osType: "Linux" },
-          dataDisks: [
-            { ...attached("data-a"), lun: 0 },
-            { ...attached("data-b"), lun: 1 },
-          ],
-        },
-        networkProfile: { networkInterfaces: [{ id: nic, properties: { primary: true } }] },
-      },
-    });
-    return new ManagedGuest(this.#arm, ids, images);
   }
 
   async #protect(): Promise<void> {
@@ -219,6 +166,23 @@ class ManagedDemo {
     if (fileSystem === undefined)
       this.#stage.print("!! e2fsck is not installed: the restored file system was not checked.");
     else checks.add(`point ${number}: e2fsck -fn finds the restored file system clean`, fileSystem.clean);
+  }
+
+  async #restoreAsVm({ run, images }: Captured, number: number): Promise<void> {
+    const { checks } = this.#stage;
+    const made = await restoreAsVm(this.#api, this.#arm, vm, run.restorePointId ?? "");
+    checks.add(`point ${number}: the new VM is in ${restoreLocation}`, made.location === restoreLocation);
+    for (const disk of managedDisks) {
+      const id = made.disks.get(disk);
+      // What the stripe says of itself decides which record is the last one.
+      const ring =
+        id === undefined || disk === "os" ? undefined : await this.#arm.diskHolds(id, 0, slots * recordBytes);
+      const head = ring === undefined ? undefined : ringAt(readStripe(ring).newest);
+      checks.add(
+        `point ${number}: ${disk} of the new VM is byte for byte what its guest had written at the instant`,
+        id !== undefined && (await diskIsImage(this.#arm, id, images[disk], head)),
+      );
+    }
   }
 
   #checkRuns(first: Captured, second: Captured, osBytes: number): void {

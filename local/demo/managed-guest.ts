@@ -13,8 +13,8 @@ import { encodeRecord, recordBytes, recordOffset, slots } from "./stripe.ts";
 export const managedDisks = ["os", "data-a", "data-b"] as const;
 export type ManagedDisk = (typeof managedDisks)[number];
 
-/** By name: an image and the ARM id of each disk. */
-type OfDisks = Readonly<Record<ManagedDisk, string>>;
+/** Images, or ARM ids, by the names of the disks. */
+export type OfDisks = Readonly<Record<ManagedDisk, string>>;
 
 const pauseMs = 2;
 

@@ -30,7 +30,8 @@ export async function createContext(config: Config): Promise<Context> {
   const accounts = await openAccounts(config.accounts, otherAccounts(config));
   const pageBlobs = new PageBlobSource(accounts);
   const arm = armOpener(config.arm, clock);
-  const managedDisks = new ManagedDiskSource({ arm, clock });
+  const platform = { arm, clock, ...(config.arm.kind === "local" ? { lookAgainMs: localLookMs } : {}) };
+  const managedDisks = new ManagedDiskSource(platform);
   const reverter = new PageBlobReverter(accounts);
   return {
     clock,
@@ -43,7 +44,7 @@ export async function createContext(config: Config): Promise<Context> {
     discovery: { ...config.discovery, directory: new ArmVmDirectory(arm) },
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
-    machines: new ManagedMachineTarget({ arm, clock }),
+    machines: new ManagedMachineTarget(platform),
     reverter: (kind) => (kind === "managed" ? undefined : reverter),
     vault: createVaultOpener(config, random),
     limits: config.limits,
@@ -51,6 +52,9 @@ export async function createContext(config: Config): Promise<Context> {
     tool: { name: "farside", version: farsideVersion },
   };
 }
+
+/** A local ARM ends in a second or two what takes Azure seconds to hours. */
+const localLookMs = 1000;
 
 /** Of accounts that no setting names. An app that has keys only is not given an identity behind its owner's back. */
 function otherAccounts({ otherAccounts: chosen, state, accounts }: Config): AzureIdentity | undefined {

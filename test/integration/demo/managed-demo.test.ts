@@ -25,6 +25,10 @@ test("The demo of a VM of Azure plays to its end over the local ARM, every check
     expect(stdout).toMatch(new RegExp(`true {3}point ${point}: the stripe is of one instant`));
     expect(stdout).toMatch(new RegExp(`true {3}point ${point}: e2fsck -fn finds|!! e2fsck is not installed`));
   }
+  for (const disk of ["os", "data-a", "data-b"]) {
+    expect(stdout).toContain(`true   point 2: ${disk} of the new VM is byte for byte what its guest had written`);
+  }
+  expect(stdout).toContain("true   point 2: the new VM is in northeurope");
   // The last column: requests to ARM, of the run.
   expect(stdout).toMatch(/^on-demand full +os .*filesystem .* \d+$/m);
   expect(stdout).toMatch(/^on-demand incremental +os .*filesystem .* \d+$/m);
