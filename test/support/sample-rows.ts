@@ -35,6 +35,7 @@ export const samplePolicy: Policy = {
   rpoSeconds: 86_400,
   retryWindowSeconds: 7200,
   freezeTtlSeconds: 30,
+  shutdown: true,
   pauseReplication: false,
   usnRollback: "warn",
   createdAt: at,
@@ -95,6 +96,7 @@ const sampleSet: SnapshotSet = {
     },
   ],
   parentPointId: samplePointId(0),
+  downtime: { stopAskedAt: at, startAskedAt: at, runningAt: at },
 };
 
 const sampleProgress: DiskProgress = {
@@ -137,15 +139,37 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
     requestedAt: at,
     ttlSeconds: 30,
   };
+  const halt = {
+    source: sampleVm.source,
+    token: freeze.token,
+    requestedAt: at,
+    doubtUntil: at,
+    released: true,
+    startAskedAt: at,
+    operation: "{}",
+    failedStarts: 2,
+    lookAt: at,
+  } as const;
+  const rested = { source: sampleVm.source, atRest: true, downtime: { stopAskedAt: at } };
   return [
-    { ...sampleRun(first), state: "queued", notBefore: at, waiting: { condition: "provisioning", tries: 2 }, freeze },
+    {
+      ...sampleRun(first),
+      state: "queued",
+      notBefore: at,
+      waiting: { condition: "provisioning", tries: 2 },
+      freeze,
+      halt,
+    },
     {
       ...sampleRun(first + 1),
       state: "snapshotting",
       leaseUntil: at,
       attemptId: attemptId(sampleRunId(first + 1), 1),
       freeze,
+      halt,
+      rested,
       pending: {
+        stage: "stopping",
         operation: '{"kind":"sample"}',
         lookAt: at,
         powerState: "running",
@@ -155,7 +179,7 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
       },
     },
     { ...sampleRun(first + 2), state: "copying", set: sampleSet, progress: { windows: 3, windowsDone: 1 }, disks },
-    { ...sampleRun(first + 3), state: "committing", set: sampleSet, disks, freeze },
+    { ...sampleRun(first + 3), state: "committing", set: sampleSet, disks, freeze, halt },
     {
       ...sampleRun(first + 4),
       state: "succeeded",
@@ -164,6 +188,7 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
       restorePointId: samplePointId(1),
       disks,
       freeze,
+      halt,
       cleanUp: "pending",
     },
     {
@@ -174,6 +199,7 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
       set: sampleSet,
       disks,
       freeze,
+      halt,
       cleanUp: "done",
     },
     {
