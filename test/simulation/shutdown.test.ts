@@ -295,6 +295,20 @@ describe("A VM that is stopped for its backup runs again", () => {
     await runsAgain(world, "failed");
   });
 
+  test("where the request to stop was given up, and arrives a minute later", async () => {
+    const world = await machine({ retryWindowSeconds: 0 });
+    const stop = world.power.stop.bind(world.power);
+    world.power.stop = () => Promise.reject(new FarsideError("unavailable", "No answer."));
+    await asked(world);
+    await until(world, (run) => run.state === "failed");
+    expect(await onlyRun(world)).toMatchObject({ halt: { failedStarts: 0 }, cleanUp: "pending" });
+    world.clock.advance(minuteMs);
+    await world.reconcile();
+    await stop(await sourceOf(world), world.signal);
+    await runsAgain(world, "failed");
+    expect(world.power.asked).toEqual(["stop", "start"]);
+  });
+
   test("where two look at it at once, in every phase", async () => {
     for (let delivery = 1; delivery < 5; delivery++) {
       const world = await begun(delivery);
