@@ -5,7 +5,11 @@ import { defineConfig } from "vitest/config";
  * `integration` starts real servers (Azurite processes, the functions host, the command line) and uses real clients; the longest sweeps of
  * the simulation run with it, so that the gate before each commit stays under a minute.
  */
-const longSweeps = ["test/simulation/failing-calls.test.ts", "test/simulation/machine-sweeps.test.ts"];
+const longSweeps = [
+  "test/simulation/failing-calls.test.ts",
+  "test/simulation/machine-sweeps.test.ts",
+  "test/simulation/shutdown-sweeps.test.ts",
+];
 
 export default defineConfig({
   test: {

@@ -31,7 +31,15 @@ export function mayStart(run: BackupRun, halt: Halt): boolean {
   return run.state !== "snapshotting" || halt.token !== run.attemptId || halt.released === true;
 }
 
+/** An instant further ahead than anything is ever put off was written by a clock that was ahead: it holds nothing back. */
 const longestPutOffMs = 2 * 3_600_000;
+
+/** Whether a request to stop may still arrive. */
+export function isInDoubt({ doubtUntil }: Halt, now: number): boolean {
+  if (doubtUntil === undefined) return false;
+  const aheadMs = epochMs(doubtUntil) - now;
+  return aheadMs > 0 && aheadMs <= longestPutOffMs;
+}
 
 export function isDue({ lookAt }: Halt, now: number): boolean {
   const aheadMs = epochMs(lookAt) - now;

@@ -16,4 +16,16 @@ describe("A life with everything that can go wrong, at once and in any order, br
     expect({ seed, breaches: await breaches(world) }).toEqual({ seed, breaches: [] });
     expect(report.deaths + report.errors).toBeGreaterThan(0);
   });
+
+  test.each(seeds.slice(0, Math.ceil(count / 2)))(
+    "seed %i, with VMs that are stopped for their snapshots",
+    async (seed) => {
+      const world = await beginLife(seed, true);
+      await live(world, 120);
+      expect({ seed, breaches: await breaches(world) }).toEqual({ seed, breaches: [] });
+      expect({ seed, late: await vmsWithoutNextPoint(world) }).toEqual({ seed, late: [] });
+      expect({ seed, breaches: await breaches(world) }).toEqual({ seed, breaches: [] });
+      expect(world.source.power?.asked).toContain("stop");
+    },
+  );
 });

@@ -1,50 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { MemoryPower } from "../../shared/adapters/memory/memory-power.ts";
+import type { MemoryPower } from "../../shared/adapters/memory/memory-power.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
-import { parsePolicyName, parseVmName } from "../../shared/core/ids.ts";
-import type { Policy } from "../../shared/core/policy.ts";
+import { parsePolicyName } from "../../shared/core/ids.ts";
 import type { BackupRun } from "../../shared/core/run.ts";
 import { cancelRun } from "../../shared/operations/cancel-run.ts";
 import { failPoisoned } from "../../shared/operations/fail-poisoned.ts";
 import { fleetStatus } from "../../shared/operations/manage/fleet-status.ts";
 import { unprotectVm } from "../../shared/operations/manage/unprotect-vm.ts";
-import { requestBackup } from "../../shared/operations/request-backup.ts";
 import { readManifest } from "../../shared/operations/vault/list-restore-points.ts";
-import { crashSweep, type Scenario, strikes } from "../support/simulation/crash-sweep.ts";
 import { breaches } from "../support/simulation/invariants.ts";
 import { Process } from "../support/simulation/process.ts";
+import { asked, begun, machine, onlyRun, phase, sourceOf, web } from "../support/simulation/shutdown-scenarios.ts";
 import { Stall } from "../support/simulation/stall.ts";
-import { minuteMs, World } from "../support/simulation/world.ts";
-
-const mib = 1024 * 1024;
-const web = parseVmName("web");
-
-async function machine(policy: Partial<Policy> = {}): Promise<World & { readonly power: MemoryPower }> {
-  const world = await World.create();
-  const power = new MemoryPower(world.clock.serviceNow);
-  world.source.power = power;
-  await world.addPolicy("standard", { shutdown: true, retryWindowSeconds: 4 * 3600, ...policy });
-  await world.addVm("web", { disks: { os: mib, data: mib }, guest: false });
-  world.scribble("web", "os", 0);
-  world.scribble("web", "data", 300_000);
-  return Object.assign(world, { power });
-}
-
-async function sourceOf(world: World) {
-  const vm = await world.catalog.vms.get(web, world.signal);
-  if (vm === undefined) throw new Error("The VM is gone.");
-  return vm.value.source;
-}
-
-async function phase(world: World) {
-  return world.source.power?.phaseOf(await sourceOf(world));
-}
-
-async function onlyRun(world: World): Promise<BackupRun> {
-  const [run, ...others] = await world.runs();
-  if (run?.kind !== "backup" || others.length > 0) throw new Error("There is not one backup.");
-  return run;
-}
+import { minuteMs, type World } from "../support/simulation/world.ts";
 
 async function noteOf(world: World, run: BackupRun): Promise<string> {
   if (run.state !== "succeeded") throw new Error(`The run ${run.state}.`);
@@ -61,10 +29,6 @@ async function until(world: World, holds: (run: BackupRun) => boolean): Promise<
     else await world.deliver(next);
   }
   throw new Error("It never came to that.");
-}
-
-async function asked(world: World): Promise<void> {
-  await requestBackup(world.context(), { vm: web }, world.signal);
 }
 
 describe("A VM whose policy says shutdown", () => {
@@ -229,6 +193,7 @@ describe("A VM that is stopped for its backup runs again", () => {
     world.power.failingStops.push(noCapacity());
     await asked(world);
     await runsAgain(world, "succeeded");
+    expect((await onlyRun(world)).attempt).toBeGreaterThan(1);
   });
 
   test("while the run waits for as long as the service has asked", async () => {
@@ -283,6 +248,7 @@ describe("A VM that is stopped for its backup runs again", () => {
     await failPoisoned(world.context(), message, world.signal);
     world.queue.remove(message.messageId);
     await runsAgain(world, "succeeded");
+    expect(await world.eventNames(message.task.runId)).toContain("vm-running");
   });
 
   test("where somebody starts it before its snapshots: they are made at another try", async () => {
@@ -329,6 +295,20 @@ describe("A VM that is stopped for its backup runs again", () => {
     await runsAgain(world, "failed");
   });
 
+  test("where the request to stop was given up, and arrives a minute later", async () => {
+    const world = await machine({ retryWindowSeconds: 0 });
+    const stop = world.power.stop.bind(world.power);
+    world.power.stop = () => Promise.reject(new FarsideError("unavailable", "No answer."));
+    await asked(world);
+    await until(world, (run) => run.state === "failed");
+    expect(await onlyRun(world)).toMatchObject({ halt: { failedStarts: 0 }, cleanUp: "pending" });
+    world.clock.advance(minuteMs);
+    await world.reconcile();
+    await stop(await sourceOf(world), world.signal);
+    await runsAgain(world, "failed");
+    expect(world.power.asked).toEqual(["stop", "start"]);
+  });
+
   test("where two look at it at once, in every phase", async () => {
     for (let delivery = 1; delivery < 5; delivery++) {
       const world = await begun(delivery);
@@ -345,146 +325,5 @@ describe("A VM that is stopped for its backup runs again", () => {
       await runsAgain(world, "succeeded");
       expect((world.source.power as MemoryPower).asked).toEqual(["stop", "start"]);
     }
-  });
-});
-
-describe("The sweeps can fail:", () => {
-  test("where a VM is stopped before anybody has written it down", async () => {
-    const report = await crashSweep({
-      prepare: () => begun(0),
-      act: async (world, process) => {
-        const { power } = world.context(process).source("page-blob");
-        await power?.stop(await sourceOf(world), world.signal);
-        world.clock.advance(2 * minuteMs);
-        await power?.start(await sourceOf(world), world.signal);
-      },
-      expect: () => Promise.resolve(),
-    });
-    expect(report.breaches.join()).toContain("I7: the VM web is stopp");
-  });
-});
-
-/** Looked at more than once in each phase, so that each has a delivery that waits and one that goes on. */
-async function begun(deliveries: number): Promise<World> {
-  const world = await machine();
-  world.power.stopTakesMs = 20_000;
-  world.source.waits = 2;
-  await asked(world);
-  for (let delivery = 0; delivery < deliveries; delivery++) {
-    const [next] = world.queue.pending();
-    if (next === undefined) throw new Error("No message is left.");
-    world.clock.advance(Math.max(0, next.visibleAtMs - world.clock.serviceNow()));
-    await world.deliver(next);
-  }
-  const [next] = world.queue.pending();
-  world.clock.advance(Math.max(0, (next?.visibleAtMs ?? 0) - world.clock.serviceNow()));
-  return world;
-}
-
-const deliverNext: Scenario["act"] = async (world, process) => {
-  const [next] = world.visible();
-  if (next === undefined) throw new Error("There is no message to deliver.");
-  await world.deliver(next, process);
-};
-
-async function succeededAndRuns(world: World): Promise<void> {
-  expect(await onlyRun(world)).toMatchObject({ state: "succeeded", set: { consistency: { achieved: "filesystem" } } });
-  expect(await phase(world)).toBe("running");
-}
-
-async function endedAndRuns(world: World): Promise<void> {
-  expect((await onlyRun(world)).state).toMatch(/succeeded|failed|cancelled/);
-  expect(await phase(world)).toBe("running");
-}
-
-const deliveries: Readonly<Record<string, Scenario>> = Object.fromEntries(
-  [
-    "the VM is asked to stop",
-    "it is still stopping",
-    "it has stopped and its snapshots are asked for",
-    "they are not done",
-    "they are done and it is asked to start",
-  ].map((name, number) => [
-    name,
-    { prepare: () => begun(number), act: deliverNext, expect: succeededAndRuns } satisfies Scenario,
-  ]),
-);
-
-const ends: Readonly<Record<string, Scenario>> = {
-  "the run is cancelled while it stops": {
-    prepare: () => begun(1),
-    act: async (world, process) => {
-      await cancelRun(world.context(process), await onlyRun(world), world.signal);
-      await deliverNext(world, process);
-    },
-    expect: endedAndRuns,
-  },
-  "its snapshots are throttled": {
-    prepare: async () => {
-      const world = await begun(2);
-      let left = 1;
-      world.source.beforeSnapshot = () => {
-        if (left-- > 0) throw new FarsideError("throttled", "Too many.", { retryAfterMs: 1_200_000 });
-      };
-      return world;
-    },
-    act: deliverNext,
-    expect: succeededAndRuns,
-  },
-  "the reconciler takes back a dead attempt": {
-    prepare: async () => {
-      const world = await begun(0);
-      const process = new Process({ kind: "dies", phase: "after", call: await callOf("source.power.stop") });
-      await deliverNext(world, process);
-      expect(process.struck).toBe(true);
-      world.clock.advance(15 * minuteMs);
-      return world;
-    },
-    act: (world, process) => world.reconcile({ sweep: "all" }, process),
-    expect: succeededAndRuns,
-  },
-  "the reconciler watches a start": {
-    prepare: async () => {
-      const world = await begun(5);
-      world.clock.advance(minuteMs);
-      return world;
-    },
-    act: (world, process) => world.reconcile({ sweep: "all" }, process),
-    expect: succeededAndRuns,
-  },
-};
-
-async function callOf(name: string): Promise<number> {
-  const process = new Process();
-  await deliverNext(await begun(0), process);
-  const call = process.calls.indexOf(name);
-  if (call < 0) throw new Error(`${name} is not called.`);
-  return call;
-}
-
-const scenarios = Object.entries({ ...deliveries, ...ends });
-
-describe("Whatever is killed, at any port call, the VM that ran runs in the end:", () => {
-  test.each(scenarios)("%s", async (_, scenario) => {
-    const report = await crashSweep(scenario);
-    expect(report.breaches).toEqual([]);
-    expect(report.calls.length).toBeGreaterThan(3);
-    expect(report.struck).toBe(strikes(report.calls));
-  });
-});
-
-describe("Whatever call fails once, the VM that ran runs in the end, and is backed up:", () => {
-  test.each(scenarios)("%s", async (_, scenario) => {
-    const report = await crashSweep(scenario, "fails");
-    expect(report.breaches).toEqual([]);
-    expect(report.struck).toBe(strikes(report.calls));
-  });
-});
-
-describe("Whatever call is refused for good, the VM that ran runs in the end:", () => {
-  test.each(scenarios)("%s", async (_, scenario) => {
-    const report = await crashSweep({ ...scenario, expect: endedAndRuns }, "refused");
-    expect(report.breaches).toEqual([]);
-    expect(report.struck).toBe(strikes(report.calls));
   });
 });

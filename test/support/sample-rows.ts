@@ -37,6 +37,7 @@ export const samplePolicy: Policy = {
   rpoSeconds: 86_400,
   retryWindowSeconds: 7200,
   freezeTtlSeconds: 30,
+  shutdown: true,
   pauseReplication: false,
   usnRollback: "warn",
   createdAt: at,
@@ -97,6 +98,7 @@ const sampleSet: SnapshotSet = {
     },
   ],
   parentPointId: samplePointId(0),
+  downtime: { stopAskedAt: at, startAskedAt: at, runningAt: at },
 };
 
 const sampleProgress: DiskProgress = {
@@ -139,15 +141,37 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
     requestedAt: at,
     ttlSeconds: 30,
   };
+  const halt = {
+    source: sampleVm.source,
+    token: freeze.token,
+    requestedAt: at,
+    doubtUntil: at,
+    released: true,
+    startAskedAt: at,
+    operation: "{}",
+    failedStarts: 2,
+    lookAt: at,
+  } as const;
+  const rested = { source: sampleVm.source, atRest: true, downtime: { stopAskedAt: at } };
   return [
-    { ...sampleRun(first), state: "queued", notBefore: at, waiting: { condition: "provisioning", tries: 2 }, freeze },
+    {
+      ...sampleRun(first),
+      state: "queued",
+      notBefore: at,
+      waiting: { condition: "provisioning", tries: 2 },
+      freeze,
+      halt,
+    },
     {
       ...sampleRun(first + 1),
       state: "snapshotting",
       leaseUntil: at,
       attemptId: attemptId(sampleRunId(first + 1), 1),
       freeze,
+      halt,
+      rested,
       pending: {
+        stage: "stopping",
         operation: '{"kind":"sample"}',
         lookAt: at,
         powerState: "running",
@@ -157,7 +181,7 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
       },
     },
     { ...sampleRun(first + 2), state: "copying", set: sampleSet, progress: { windows: 3, windowsDone: 1 }, disks },
-    { ...sampleRun(first + 3), state: "committing", set: sampleSet, disks, freeze },
+    { ...sampleRun(first + 3), state: "committing", set: sampleSet, disks, freeze, halt },
     {
       ...sampleRun(first + 4),
       state: "succeeded",
@@ -166,6 +190,7 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
       restorePointId: samplePointId(1),
       disks,
       freeze,
+      halt,
       cleanUp: "pending",
     },
     {
@@ -176,6 +201,7 @@ export function sampleBackupRuns(first: number): readonly BackupRun[] {
       set: sampleSet,
       disks,
       freeze,
+      halt,
       cleanUp: "done",
     },
     {

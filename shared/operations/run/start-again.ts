@@ -6,7 +6,7 @@
  * 2. What the platform shows decides, not what was asked for: two that look at once do no harm, and a request that was lost is made again.
  * 3. A request to stop may have been sent by a process that was given up: a VM that runs is watched until none can arrive any more.
  */
-import { haltLookMs, isDue, isOverdue, mayStart } from "../../core/downtime.ts";
+import { haltLookMs, isDue, isInDoubt, isOverdue, mayStart } from "../../core/downtime.ts";
 import { FarsideError, hasCode } from "../../core/errors.ts";
 import type { RunId } from "../../core/ids.ts";
 import { retryDelayMs } from "../../core/preflight.ts";
@@ -133,10 +133,6 @@ async function stateOf(power: MachinePower, source: VmSource, signal: AbortSigna
     if (hasCode(error, "not-found")) return "gone";
     throw error;
   }
-}
-
-function isInDoubt({ doubtUntil }: Halt, now: number): boolean {
-  return doubtUntil !== undefined && doubtUntil > timestamp(now) && !isOverdue(doubtUntil, now);
 }
 
 /** Nobody has looked in between. */

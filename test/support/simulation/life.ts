@@ -2,6 +2,7 @@
  * A life of an installation, drawn from a seed: schedules, requests, writes, changes of disks, and everything that can go wrong, at
  * once. `live` ends with all faults over and all runs ended.
  */
+import { MemoryPower } from "../../../shared/adapters/memory/memory-power.ts";
 import { FarsideError } from "../../../shared/core/errors.ts";
 import { parseDiskName, parseVmName } from "../../../shared/core/ids.ts";
 import type { RestoreTarget } from "../../../shared/core/run.ts";
@@ -26,8 +27,10 @@ export interface LifeReport {
   readonly duplicates: number;
 }
 
-export async function beginLife(seed: number): Promise<World> {
+/** `shutdown`: the VMs are stopped for their snapshots. */
+export async function beginLife(seed: number, shutdown = false): Promise<World> {
   const world = await World.create(seed);
+  if (shutdown) world.source.power = new MemoryPower(world.clock.serviceNow);
   world.limits = { ...world.limits, windowsAhead: 1 + world.random.below(3) };
   world.source.diff = world.random.pick([{ kind: "exact" }, { kind: "everything" }] as const);
   world.source.powerState = "unknown";
@@ -35,6 +38,7 @@ export async function beginLife(seed: number): Promise<World> {
     schedule: { cron: `every ${slotMinutes} minutes`, timeZone: "UTC", jitterSeconds: 120 },
     retryWindowSeconds: 40 * 60,
     freezeTtlSeconds: 30,
+    shutdown,
   });
   for (const vm of vms) {
     await world.addVm(vm, {
@@ -193,10 +197,24 @@ function happen(world: World): void {
       if (left-- === 1) throw new Error("The snapshot failed.");
     };
   } else if (chance < 0.74) clock.setWrongBy(random.pick([0, 0, 26 * 60, -26 * 60]) * minuteMs);
+  if (source.power !== undefined) troubleMachines(random, source.power);
   clock.advance(random.fraction() < 0.2 ? random.below(12 * minuteMs) : random.below(20_000));
 }
 
+/** Machines that take their time to stop and start, or do not. */
+function troubleMachines(random: SeededRandom, power: MemoryPower): void {
+  const error = () => new FarsideError("unavailable", "AllocationFailed");
+  const chance = random.fraction();
+  if (chance < 0.05) power.failingStarts.push(error());
+  else if (chance < 0.08) power.failingStops.push(error());
+  else if (chance < 0.2) power.stopTakesMs = random.pick([0, 20_000, 3 * minuteMs, 3 * minuteMs, 30 * minuteMs]);
+  else if (chance < 0.3) power.startTakesMs = random.pick([0, 20_000, 3 * minuteMs]);
+}
+
 async function endTrouble(world: World): Promise<void> {
+  world.source.power?.failingStarts.splice(0);
+  world.source.power?.failingStops.splice(0);
+  if (world.source.power !== undefined) world.source.power.stopTakesMs = minuteMs;
   world.clock.setWrongBy(0);
   world.source.conditions = [];
   world.source.beforeSnapshot = () => undefined;
