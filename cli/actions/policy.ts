@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { counted } from "../../shared/core/counted.ts";
 import { FarsideError, hasCode } from "../../shared/core/errors.ts";
 import { parsePolicyName } from "../../shared/core/ids.ts";
 import type { PolicyView } from "../../shared/wire/http/policy.ts";
@@ -26,6 +27,7 @@ export interface PolicyFlags {
   readonly freezeTtl?: number;
   readonly pauseReplication?: boolean;
   readonly usnRollback?: string;
+  readonly instantRestoreDays?: number;
 }
 
 const keeps = ["keepLast", "keepHourly", "keepDaily", "keepWeekly", "keepMonthly", "keepYearly"] as const;
@@ -89,6 +91,7 @@ async function changedBody(api: Api, name: string, flags: PolicyFlags): Promise<
     ...(flags.freezeTtl === undefined ? {} : { freezeTtlSeconds: flags.freezeTtl }),
     ...(flags.pauseReplication === undefined ? {} : { pauseReplication: flags.pauseReplication }),
     ...(flags.usnRollback === undefined ? {} : { usnRollback: flags.usnRollback }),
+    ...(flags.instantRestoreDays === undefined ? {} : { instantRestoreDays: flags.instantRestoreDays }),
     ...(schedule === undefined ? {} : { schedule }),
   };
 }
@@ -152,6 +155,7 @@ export async function showPolicy(verb: Verb, nameText: string): Promise<void> {
     ["freeze limit", formatSeconds(value.freezeTtlSeconds)],
     ["replication", value.pauseReplication ? "paused for the backup" : "left alone"],
     ["USN rollback", value.usnRollback],
+    ["snapshots stay for", value.instantRestoreDays === 0 ? undefined : counted(value.instantRestoreDays, "day")],
     ["changed", formatTime(value.updatedAt)],
   ]);
 }

@@ -23,6 +23,7 @@ export const policyRow = record<Policy>({
   freezeTtlSeconds: count,
   pauseReplication: z.boolean(),
   usnRollback: z.enum(["warn", "fail"]),
+  instantRestoreDays: count.exactOptional(),
   createdAt: timestamp,
   updatedAt: timestamp,
 });

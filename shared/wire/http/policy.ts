@@ -64,6 +64,12 @@ export const policyBodySchema = z.strictObject({
     .describe("The guest thaws by itself after this long, whatever happens."),
   pauseReplication: z.boolean().default(false),
   usnRollback: z.enum(["warn", "fail"]).default("warn"),
+  instantRestoreDays: z
+    .int()
+    .min(0)
+    .max(30)
+    .default(0)
+    .describe("For so many days a restore point's snapshots stay at the source too, for quick restores."),
 });
 export type PolicyBody = z.output<typeof policyBodySchema>;
 
@@ -77,9 +83,10 @@ export const policyViewSchema = z.object({
 export type PolicyView = z.output<typeof policyViewSchema>;
 
 export function policyView(policy: Policy): PolicyView {
-  const { schedule, consistency, ...rest } = policy;
+  const { schedule, consistency, instantRestoreDays = 0, ...rest } = policy;
   return {
     ...rest,
+    instantRestoreDays,
     retention: { ...policy.retention },
     consistency: { ...consistency },
     ...(schedule === undefined ? {} : { schedule: { ...schedule } }),

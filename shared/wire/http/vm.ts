@@ -90,7 +90,7 @@ export const vmBodySchema = z.strictObject({
 /** What GET answers. */
 export const vmViewSchema = z.object({
   ...vmBodySchema.shape,
-  protectedBy: z.enum(["manual", "tag"]).describe("tag: by discovery, and until the tag goes."),
+  protectedBy: z.enum(["manual", "tag"]).default("manual").describe("tag: by discovery, and until the tag goes."),
   name: vmNameSchema,
   vmId: z.string(),
   protectedAt: instantSchema,

@@ -110,6 +110,7 @@ describe("What is asked of the service", () => {
       freezeTtlSeconds: 30,
       pauseReplication: true,
       usnRollback: "fail",
+      instantRestoreDays: 3,
       createdAt: "2026-11-21T08:30:00.000Z",
       updatedAt: "2026-11-21T08:30:00.000Z",
     };
