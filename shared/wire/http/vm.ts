@@ -99,6 +99,10 @@ export const vmViewSchema = z.object({
   lastRunId: runIdSchema.optional(),
   lastRestorePointId: pointIdSchema.optional(),
   lastRestorePointAt: instantSchema.optional(),
+  warnings: z
+    .array(z.string())
+    .optional()
+    .describe("Of PUT alone: what was taken as it is, and may be a mistake, such as a rule that matches no disk."),
 });
 export type VmView = z.output<typeof vmViewSchema>;
 
