@@ -59,6 +59,17 @@ test("They go at once where the policy keeps none any more, and do not come back
   expect(new Set(world.source.attempts())).toEqual(new Set(made.slice(1)));
 });
 
+test("Control: the checker finds one that went before its time", async () => {
+  const made = await backUp();
+  await backUp();
+  const vm = (await world.catalog.vms.get(name, world.signal))?.value;
+  if (vm === undefined) throw new Error("The VM is gone.");
+  for (const { attemptId, reference } of await world.source.listSnapshots(vm, world.signal)) {
+    if (attemptId === made.attemptId) await world.source.removeSnapshot(reference, world.signal);
+  }
+  expect(await breaches(world)).toEqual([expect.stringContaining(`attempt ${made.attemptId} went before their time`)]);
+});
+
 test("They go with their restore point, and with the protection of the VM", async () => {
   const [first, second] = [await backUp(), await backUp()];
   const expiry = { vmId: vmIdOf(name), pointId: first.pointId, reason: "A person wants it so.", held: false };

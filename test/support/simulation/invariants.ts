@@ -177,12 +177,12 @@ async function leftovers(
   const found: string[] = [];
   const bases = new Set([...newest.values()].map(({ attemptId }) => attemptId));
   const instant = await instantOf(world, points);
-  const there = new Set(world.source.attempts());
+  const there = world.source.attempts();
   for (const attemptId of there) {
     if (!bases.has(attemptId) && !instant.has(attemptId)) found.push(`I9: a snapshot of attempt ${attemptId} is left`);
   }
   for (const attemptId of instant) {
-    if (!there.has(attemptId)) found.push(`Days: the snapshots of attempt ${attemptId} went before their time`);
+    if (!there.includes(attemptId)) found.push(`Days: the snapshots of attempt ${attemptId} went before their time`);
   }
   for (const name of world.store.names()) if (name.startsWith("work/")) found.push(`I9: ${name} is left`);
   for (const url of world.target.unfinished()) found.push(`I9: the unfinished target ${url} is left`);
