@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { counted } from "../../shared/core/counted.ts";
 import { FarsideError, hasCode } from "../../shared/core/errors.ts";
 import { parsePolicyName } from "../../shared/core/ids.ts";
 import type { PolicyView } from "../../shared/wire/http/policy.ts";
@@ -27,6 +28,7 @@ export interface PolicyFlags {
   readonly shutdown?: boolean;
   readonly pauseReplication?: boolean;
   readonly usnRollback?: string;
+  readonly instantRestoreDays?: number;
 }
 
 const keeps = ["keepLast", "keepHourly", "keepDaily", "keepWeekly", "keepMonthly", "keepYearly"] as const;
@@ -91,6 +93,7 @@ async function changedBody(api: Api, name: string, flags: PolicyFlags): Promise<
     ...(flags.shutdown === undefined ? {} : { shutdown: flags.shutdown }),
     ...(flags.pauseReplication === undefined ? {} : { pauseReplication: flags.pauseReplication }),
     ...(flags.usnRollback === undefined ? {} : { usnRollback: flags.usnRollback }),
+    ...(flags.instantRestoreDays === undefined ? {} : { instantRestoreDays: flags.instantRestoreDays }),
     ...(schedule === undefined ? {} : { schedule }),
   };
 }
@@ -155,6 +158,7 @@ export async function showPolicy(verb: Verb, nameText: string): Promise<void> {
     ["running VMs", value.shutdown ? "stopped for their snapshots" : "backed up while they run"],
     ["replication", value.pauseReplication ? "paused for the backup" : "left alone"],
     ["USN rollback", value.usnRollback],
+    ["snapshots stay for", value.instantRestoreDays === 0 ? undefined : counted(value.instantRestoreDays, "day")],
     ["changed", formatTime(value.updatedAt)],
   ]);
 }

@@ -34,6 +34,7 @@ export async function protect(verb: Verb, nameText: string, flags: ProtectFlags)
     ...(flags.role === undefined ? {} : { role: flags.role }),
   };
   const { raw, value, status } = await new Api(verb).put(`vms/${name}`, body, vmViewSchema);
+  for (const warning of value.warnings ?? []) verb.output.warning(warning);
   const disks = value.source.kind === "managed" ? "its managed disks" : counted(value.source.disks.length, "disk");
   verb.output.done(
     raw,

@@ -44,6 +44,7 @@ export function addPolicyVerbs(program: Command, cli: Cli): void {
         "fail",
       ]),
     )
+    .option("--instant-restore-days <n>", "keep snapshots at the source for so many days (0 to 30)", wholeNumber)
     .addHelpText(
       "after",
       example(

@@ -19,9 +19,10 @@ export const vmEndpoints = [
   }),
   endpoint(routes.protectVm, async (app, { params, body }, signal) => {
     const context = await app.context();
-    const { kind } = await protectVm(context, { ...body, name: params.vm }, signal);
+    const { kind, warnings } = await protectVm(context, { ...body, name: params.vm }, signal);
     const { stored, state } = await getVm(context, { name: params.vm }, signal);
-    return { status: kind === "created" ? 201 : 200, body: vmView(stored.value, state) };
+    const told = warnings.length === 0 ? {} : { warnings };
+    return { status: kind === "created" ? 201 : 200, body: { ...vmView(stored.value, state), ...told } };
   }),
   endpoint(routes.unprotectVm, async (app, { params }, signal) => {
     await unprotectVm(await app.context(), { name: params.vm }, signal);

@@ -40,6 +40,8 @@ export interface Policy {
   readonly pauseReplication: boolean;
   /** A domain controller that would suffer USN rollback: back up with a mark, or fail. */
   readonly usnRollback: "warn" | "fail";
+  /** For so many days a restore point's snapshots stay at the source too, for quick restores. Absent in rows of older releases: none. */
+  readonly instantRestoreDays?: number;
   readonly createdAt: Timestamp;
   readonly updatedAt: Timestamp;
 }

@@ -9,7 +9,7 @@
 import { isProblem, type DiscoveryFinding } from "../core/discovery-finding.ts";
 import { planDiscovery, type DiscoveryStep } from "../core/discovery-plan.ts";
 import { FarsideError, hasCode } from "../core/errors.ts";
-import type { PolicyName } from "../core/ids.ts";
+import type { PolicyName, VmName } from "../core/ids.ts";
 import type { VmResourceId } from "../core/resource-id.ts";
 import { timestamp } from "../core/timestamp.ts";
 import type { ProtectedVm } from "../core/vm.ts";
@@ -57,24 +57,26 @@ export async function discoverVms(
   const listed = await listScopes(context, deadline, signal);
   const { steps, unchanged } = planDiscovery({ tag, listings: listed, rows, policies, acceptRemovals });
   const findings: DiscoveryFinding[] = [];
+  const rehearsed = dryRun ? new Set<VmName>() : undefined;
   let left = 0;
   for (const step of steps) {
     if (step.kind !== "tell" && context.clock.monotonic() > deadline) left++;
-    else findings.push(await takeStep(context, step, dryRun, signal));
+    else findings.push(await takeStep(context, step, rehearsed, signal));
   }
   for (const finding of findings) tell(context, finding);
   if (!dryRun) await saveReports(context, listed, findings.flatMap(problemOf), signal);
   return { dryRun, tag, scopes: listed, findings, unchanged, left };
 }
 
+/** `rehearsed`: of a dry run, the names that VMs would get. */
 async function takeStep(
   context: Context,
   step: DiscoveryStep,
-  dryRun: boolean,
+  rehearsed: Set<VmName> | undefined,
   signal: AbortSignal,
 ): Promise<DiscoveryFinding> {
   try {
-    return await doStep(context, step, dryRun, signal);
+    return await doStep(context, step, rehearsed, signal);
   } catch (error) {
     if (!(error instanceof FarsideError) || signal.aborted) throw error;
     const about = step.kind === "protect" ? { resourceId: step.vm.resourceId } : rowFacts(step);
@@ -86,13 +88,14 @@ async function takeStep(
 async function doStep(
   context: Context,
   step: DiscoveryStep,
-  dryRun: boolean,
+  rehearsed: Set<VmName> | undefined,
   signal: AbortSignal,
 ): Promise<DiscoveryFinding> {
+  const dryRun = rehearsed !== undefined;
   switch (step.kind) {
     case "protect": {
       const { vm, policy } = step;
-      const name = await protectDiscovered(context, { vm, policy, dryRun }, signal);
+      const name = await protectDiscovered(context, { vm, policy, rehearsed }, signal);
       return { action: "protected", resourceId: vm.resourceId, vm: name, policy };
     }
     case "change-policy": {

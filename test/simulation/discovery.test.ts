@@ -253,7 +253,8 @@ describe("The name of a discovered VM", () => {
     const world = await taggedWorld();
     const ids = [idOf("web", "a"), idOf("web", "b"), idOf("café_1"), idOf("x".repeat(64))];
     for (const id of ids) tag(world, id, "daily");
-    await look(world);
+    const rehearsed = await look(world, { dryRun: true });
+    expect((await look(world)).findings).toEqual(rehearsed.findings);
     const rows = Object.keys(await protection(world));
     expect(rows).toEqual([
       expect.stringMatching(/^caf-_1-[0-9a-f]{8}$/),

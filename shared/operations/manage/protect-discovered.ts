@@ -11,17 +11,17 @@ import { readConfiguration } from "../vault/read-configuration.ts";
 
 /**
  * Protects a VM after its tag, and gives its name here: the first of its possible names that no other VM has, nor had. The VM is not looked
- * at: what keeps it from being backed up, its first run tells. Throws `already-exists` where every name is another's.
+ * at: what keeps it from being backed up, its first run tells. With `rehearsed`, the names given so far, nothing is written. Throws `already-exists` where every name is another's.
  *
  * 1. Another look, at the same time, may do the same: whose row is there first counts, for both.
  * 2. A name under which the vault has another VM's restore points is that VM's: histories are not mixed.
  */
 export async function protectDiscovered(
   context: Context,
-  input: { readonly vm: TaggedVm; readonly policy: PolicyName; readonly dryRun: boolean },
+  input: { readonly vm: TaggedVm; readonly policy: PolicyName; readonly rehearsed?: Set<VmName> | undefined },
   signal: AbortSignal,
 ): Promise<VmName> {
-  const { vm, policy, dryRun } = input;
+  const { vm, policy, rehearsed } = input;
   const names = discoveredNames(vm.name, vm.resourceId);
   for (const name of names) {
     const row = (await context.catalog.vms.get(name, signal))?.value;
@@ -30,7 +30,11 @@ export async function protectDiscovered(
   for (const name of names) {
     if ((await context.catalog.vms.get(name, signal)) !== undefined) continue;
     if (await wasAnothers(context, vmIdOf(name), vm.resourceId, signal)) continue;
-    if (dryRun) return name;
+    if (rehearsed !== undefined) {
+      if (rehearsed.has(name)) continue;
+      rehearsed.add(name);
+      return name;
+    }
     if (await insert(context, name, vm, policy, signal)) return name;
   }
   throw new FarsideError(

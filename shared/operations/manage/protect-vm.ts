@@ -7,6 +7,7 @@ import { parseVmResourceId, type VmResourceId } from "../../core/resource-id.ts"
 import type { PageBlobDisk, ProtectedVm, VmSource } from "../../core/vm.ts";
 import { vmIdOf } from "../../core/vm.ts";
 import type { DiskRole } from "../../core/vault/manifest.ts";
+import type { VmInspection } from "../../ports/disk-source.ts";
 import type { Context } from "../context.ts";
 import { forgetHalfReverts } from "../restore/half-reverts.ts";
 import { refuseShutdown } from "../backup/refuse-shutdown.ts";
@@ -44,6 +45,8 @@ export interface ProtectVmInput {
 export interface VmProtected {
   readonly kind: "created" | "replaced";
   readonly vm: ProtectedVm;
+  /** What is no error and may be one: rules that match no disk. */
+  readonly warnings: readonly string[];
 }
 
 const sectorBytes = 512;
@@ -72,7 +75,7 @@ export async function protectVm(context: Context, input: ProtectVmInput, signal:
     protectedAt: existing?.value.protectedAt ?? now,
     updatedAt: now,
   };
-  await inspectDisks(context, vm, signal);
+  const { idleRules = [] } = await inspectDisks(context, vm, signal);
   const written =
     existing === undefined
       ? await context.catalog.vms.insert(vm, signal)
@@ -86,7 +89,10 @@ export async function protectVm(context: Context, input: ProtectVmInput, signal:
   }
   if (existing !== undefined) await forgetHalfReverts(context, vm.vmId, signal);
   context.log.log("info", "vm-protected", { vm: vm.name, vmId: vm.vmId, policy: vm.policy });
-  return { kind: existing === undefined ? "created" : "replaced", vm };
+  const warnings = idleRules.map(
+    (rule) => `No disk of the VM is matched by ${quote(rule)}: correct the rule, unless its disk comes later.`,
+  );
+  return { kind: existing === undefined ? "created" : "replaced", vm, warnings };
 }
 
 function sourceOf(input: ProtectVmInput["source"]): VmSource {
@@ -155,9 +161,9 @@ function withRoles(disks: PageBlobInput["disks"]): readonly PageBlobDisk[] {
   }));
 }
 
-async function inspectDisks(context: Context, vm: ProtectedVm, signal: AbortSignal): Promise<void> {
-  const { disks } = await context.source(vm.source.kind).inspect(vm, signal);
-  for (const disk of disks) {
+async function inspectDisks(context: Context, vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
+  const inspection = await context.source(vm.source.kind).inspect(vm, signal);
+  for (const disk of inspection.disks) {
     if (disk.sizeBytes > 0 && disk.sizeBytes % sectorBytes === 0) continue;
     throw new FarsideError(
       "bad-input",
@@ -165,4 +171,5 @@ async function inspectDisks(context: Context, vm: ProtectedVm, signal: AbortSign
       { details: { disk: disk.name, sizeBytes: disk.sizeBytes } },
     );
   }
+  return inspection;
 }

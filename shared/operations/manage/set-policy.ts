@@ -3,13 +3,16 @@ import { FarsideError } from "../../core/errors.ts";
 import type { PolicyName } from "../../core/ids.ts";
 import { quote } from "../../core/ids.ts";
 import type { Policy, Retention, Schedule } from "../../core/policy.ts";
-import { timestamp } from "../../core/timestamp.ts";
+import { mostInstantSets } from "../../core/snapshot-removal.ts";
+import { epochMs, timestamp, type Timestamp } from "../../core/timestamp.ts";
 import { refuseShutdown } from "../backup/refuse-shutdown.ts";
 import type { Context } from "../context.ts";
 import { listWhole } from "./list-whole.ts";
 
 /** Everything of a policy but its name and its times. */
 export type PolicySettings = Omit<Policy, "name" | "createdAt" | "updatedAt">;
+
+const dayMs = 86_400_000;
 
 export interface PolicySet {
   readonly kind: "created" | "replaced";
@@ -54,6 +57,7 @@ export async function setPolicy(
 function check(context: Context, settings: PolicySettings): void {
   if (settings.schedule !== undefined) checkSchedule(context, settings.schedule);
   checkRetention(settings.retention);
+  checkInstantRestore(context, settings);
   const { wanted, least } = settings.consistency;
   if (settings.shutdown === true && least === "application") {
     throw wrongField(
@@ -90,6 +94,26 @@ function checkRetention(retention: Retention): void {
     "retention",
     "The retention keeps nothing: give at least one number above zero, such as keepLast or keepDaily.",
   );
+}
+
+/** What a schedule would keep at once must fit into what the platform holds. Policies of backups on demand are kept to it as they go. */
+function checkInstantRestore(context: Context, { schedule, instantRestoreDays = 0 }: PolicySettings): void {
+  if (schedule === undefined || instantRestoreDays === 0) return;
+  const most = mostInstantSets.managed;
+  const from = context.clock.now();
+  const until = from + instantRestoreDays * dayMs;
+  let at: Timestamp | undefined = timestamp(from);
+  for (let count = 0; count <= most; count++) {
+    const before: Timestamp = at;
+    at = context.calendar.next(schedule, before);
+    if (at === undefined || epochMs(at) > until) return;
+    if (count < most) continue;
+    const fitting = Math.floor((epochMs(before) - from) / dayMs);
+    throw wrongField(
+      "instantRestoreDays",
+      `In ${instantRestoreDays} days this schedule makes more than ${most} backups, and Azure holds 500 restore points of a VM and 500 snapshots of a disk: keep ${fitting === 1 ? "1 day" : `${fitting} days`} at most, or back up less often.`,
+    );
+  }
 }
 
 function wrongField(path: string, message: string, cause?: unknown): FarsideError {

@@ -1,17 +1,18 @@
 import { FarsideError } from "../../core/errors.ts";
-import type { AttemptId, RunId } from "../../core/ids.ts";
+import type { AttemptId, PointId, RunId } from "../../core/ids.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
 import { currentAttempt, isActive } from "../../core/run-transitions.ts";
+import type { Run } from "../../core/run.ts";
 import type { SnapshotOwner } from "../../core/snapshot-removal.ts";
-import { mayRemoveSnapshot } from "../../core/snapshot-removal.ts";
+import { instantAttempts, mayRemoveSnapshot, mostInstantSets } from "../../core/snapshot-removal.ts";
 import type { ProtectedVm } from "../../core/vm.ts";
 import type { OwnSnapshot } from "../../ports/disk-source.ts";
 import type { Context } from "../context.ts";
-import { newestRestorePoint, readManifest } from "../vault/list-restore-points.ts";
+import { listRestorePoints, newestRestorePoint, readManifest } from "../vault/list-restore-points.ts";
 
 /**
- * After the end of a backup run: removes what it and its forerunners left on the VM's disks, but for the base of the next one. What
- * cannot be removed for good (no access any more) keeps no run from being done: the VM's sweep tries again.
+ * After the end of a backup run: removes what it and its forerunners left on the VM's disks, but for the base of the next one and what stays
+ * for quick restores. What cannot be removed for good (no access any more) keeps no run from being done: the VM's sweep tries again.
  */
 export async function removeSnapshots(
   context: Context,
@@ -22,10 +23,13 @@ export async function removeSnapshots(
     const vm = (await context.catalog.vms.get(run.vm, signal))?.value;
     let listed: readonly OwnSnapshot[] = [];
     if (vm !== undefined && vm.vmId === run.vmId) {
+      const source = context.source(vm.source.kind);
       const found = await findOrphans(context, vm, signal);
       // First: a lock that lets nobody delete is no reason to leave access to the base behind.
-      for (const { reference } of found.kept) await context.source(vm.source.kind).release(reference, signal);
-      for (const { reference } of found.doomed) await context.source(vm.source.kind).removeSnapshot(reference, signal);
+      for (const snapshot of found.kept) {
+        if (mayHaveRead(run, snapshot)) await source.release(snapshot.reference, signal);
+      }
+      for (const { reference } of found.doomed) await source.removeSnapshot(reference, signal);
       ({ listed } = found);
     } else await removeOwnSet(context, run, signal);
     if (run.state === "succeeded") await removeOfParent(context, run, listed, signal);
@@ -33,6 +37,14 @@ export async function removeSnapshots(
     if (!(error instanceof FarsideError) || error.advice === "retry") throw error;
     context.log.log("warning", "snapshots-left", { runId: run.runId, error: error.message });
   }
+}
+
+/** Its own, and what it was compared with: the base of now where it failed, that of before where it succeeded. */
+function mayHaveRead(
+  run: BackupIn<"succeeded" | "failed" | "cancelled">,
+  { runId, isBase, pointId }: KeptSnapshot,
+): boolean {
+  return isBase || runId === run.runId || (pointId !== undefined && pointId === run.set?.parentPointId);
 }
 
 /** Not protected any more: the VM's disks can no longer be listed, and the row tells what this run made. */
@@ -47,8 +59,8 @@ async function removeOwnSet(
 }
 
 /**
- * What no list shows any more, and the parent's manifest still names: snapshots of disks that this point has not, and of a VM that was moved,
- * whose former place nobody looks into.
+ * What no list shows any more, and the parent's manifest still names: snapshots of page blobs that this point has not, and of a VM that was
+ * moved, whose former place nobody looks into. What the list shows is kept or removed by the rule for it.
  */
 async function removeOfParent(
   context: Context,
@@ -56,15 +68,13 @@ async function removeOfParent(
   listed: readonly OwnSnapshot[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { parentPointId, snapshots, source } = run.set;
+  const { parentPointId, source } = run.set;
   if (parentPointId === undefined) return;
   const parent = await readManifest(await context.vault(signal), run.vmId, parentPointId, signal);
   if (parent.kind === "absent") return;
-  const kept = new Set(snapshots.map(({ identity }) => identity));
   const seen = new Set(listed.map(({ reference }) => keyOf(reference)));
-  for (const { identity, snapshot } of parent.manifest.disks) {
-    if (!kept.has(identity) || !seen.has(keyOf(snapshot)))
-      await context.source(source).removeSnapshot(snapshot, signal);
+  for (const { snapshot } of parent.manifest.disks) {
+    if (!seen.has(keyOf(snapshot))) await context.source(source).removeSnapshot(snapshot, signal);
   }
 }
 
@@ -80,11 +90,17 @@ export async function removeOrphanSnapshots(context: Context, vm: ProtectedVm, s
   return doomed.length;
 }
 
+/** Of a run that has ended, so that nobody reads it now. */
+interface KeptSnapshot extends OwnSnapshot {
+  readonly isBase: boolean;
+  /** The restore point that it belongs to, where its run's row tells. */
+  readonly pointId: PointId | undefined;
+}
+
 interface Found {
-  /** Nobody needs them. */
+  /** Nobody needs them: the oldest, no more than are removed at once. */
   readonly doomed: readonly OwnSnapshot[];
-  /** Of runs that have ended, so that nobody reads them now. */
-  readonly kept: readonly OwnSnapshot[];
+  readonly kept: readonly KeptSnapshot[];
   readonly listed: readonly OwnSnapshot[];
 }
 
@@ -94,14 +110,43 @@ async function findOrphans(context: Context, vm: ProtectedVm, signal: AbortSigna
   // In this order: a run that has ended when its row is read has committed before, so that the base read after it is at least its own.
   const owners = await ownersOf(context, new Set(listed.map((snapshot) => snapshot.runId)), signal);
   const base = await baseOf(context, vm.vmId, signal);
-  const facts = {
-    base,
-    ownerOf: (runId: RunId): SnapshotOwner => owners.get(runId) ?? { kind: "unknown" },
-    now: context.clock.now(),
-  };
+  const instant = await instantOf(context, vm, owners, signal);
+  const ownerOf = (runId: RunId): SnapshotOwner => owners.get(runId) ?? { kind: "unknown" };
+  const facts = { base, instant, ownerOf, now: context.clock.now() };
   const doomed = new Set(listed.filter((snapshot) => mayRemoveSnapshot(snapshot, facts)));
-  const kept = listed.filter((one) => !doomed.has(one) && facts.ownerOf(one.runId).kind !== "active");
-  return { doomed: [...doomed], kept, listed };
+  const kept = listed.flatMap((one): KeptSnapshot[] => {
+    const owner = ownerOf(one.runId);
+    if (doomed.has(one) || owner.kind === "active") return [];
+    const point = owner.kind === "ended" && owner.point?.attemptId === one.attemptId ? owner.point : undefined;
+    return [{ ...one, isBase: one.attemptId === base, pointId: point?.pointId }];
+  });
+  return { doomed: [...doomed].sort(oldestFirst).slice(0, mostAtOnce), kept, listed };
+}
+
+/** Many come due at once where a policy keeps fewer days than before: the sweeps after this one go on, and nobody waits for all. */
+const mostAtOnce = 200;
+
+function oldestFirst(a: OwnSnapshot, b: OwnSnapshot): number {
+  return a.attemptId < b.attemptId ? -1 : 1;
+}
+
+/** What stays for quick restores: of restore points that stand, as the VM's policy says now. */
+async function instantOf(
+  context: Context,
+  vm: ProtectedVm,
+  owners: ReadonlyMap<RunId, SnapshotOwner>,
+  signal: AbortSignal,
+): Promise<ReadonlySet<AttemptId>> {
+  const days = (await context.catalog.policies.get(vm.policy, signal))?.value.instantRestoreDays ?? 0;
+  if (days === 0) return new Set();
+  const entries = await listRestorePoints(await context.vault(signal), vm.vmId, signal);
+  const standing = new Set(
+    entries.filter(({ tombstonedAt }) => tombstonedAt === undefined).map(({ pointId }) => pointId),
+  );
+  const points = [...owners.values()].flatMap((owner) =>
+    owner.kind === "ended" && owner.point !== undefined && standing.has(owner.point.pointId) ? [owner.point] : [],
+  );
+  return instantAttempts(points, { days, most: mostInstantSets[vm.source.kind], now: context.clock.now() });
 }
 
 /** Removes those of our snapshots on this VM's disks that `doomed` names, whatever else refers to them. */
@@ -131,11 +176,14 @@ async function ownersOf(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<RunId, SnapshotOwner>> {
   const owners = new Map<RunId, SnapshotOwner>();
-  for (const runId of runIds) {
-    const run = (await context.catalog.runs.get(runId, signal))?.value;
-    if (run === undefined) owners.set(runId, { kind: "unknown" });
-    else if (!isActive(run)) owners.set(runId, { kind: "ended" });
-    else owners.set(runId, { kind: "active", attemptId: run.kind === "backup" ? currentAttempt(run) : undefined });
-  }
+  for (const runId of runIds) owners.set(runId, ownerOfRun((await context.catalog.runs.get(runId, signal))?.value));
   return owners;
+}
+
+function ownerOfRun(run: Run | undefined): SnapshotOwner {
+  if (run === undefined) return { kind: "unknown" };
+  if (isActive(run)) return { kind: "active", attemptId: run.kind === "backup" ? currentAttempt(run) : undefined };
+  if (run.kind !== "backup" || run.state !== "succeeded") return { kind: "ended" };
+  const { attemptId, snapshotAt } = run.set;
+  return { kind: "ended", point: { attemptId, snapshotAt, pointId: run.restorePointId } };
 }

@@ -24,6 +24,7 @@ export const policyRow = record<Policy>({
   shutdown: z.boolean().exactOptional(),
   pauseReplication: z.boolean(),
   usnRollback: z.enum(["warn", "fail"]),
+  instantRestoreDays: count.exactOptional(),
   createdAt: timestamp,
   updatedAt: timestamp,
 });

@@ -68,6 +68,12 @@ export const policyBodySchema = z.strictObject({
     .describe("Stop (deallocate) a VM that runs for its snapshots, and always start it again. Managed disks only."),
   pauseReplication: z.boolean().default(false),
   usnRollback: z.enum(["warn", "fail"]).default("warn"),
+  instantRestoreDays: z
+    .int()
+    .min(0)
+    .max(30)
+    .default(0)
+    .describe("For so many days a restore point's snapshots stay at the source too, for quick restores."),
 });
 export type PolicyBody = z.output<typeof policyBodySchema>;
 
@@ -81,10 +87,11 @@ export const policyViewSchema = z.object({
 export type PolicyView = z.output<typeof policyViewSchema>;
 
 export function policyView(policy: Policy): PolicyView {
-  const { schedule, consistency, ...rest } = policy;
+  const { schedule, consistency, instantRestoreDays = 0, ...rest } = policy;
   return {
     ...rest,
     shutdown: policy.shutdown ?? false,
+    instantRestoreDays,
     retention: { ...policy.retention },
     consistency: { ...consistency },
     ...(schedule === undefined ? {} : { schedule: { ...schedule } }),

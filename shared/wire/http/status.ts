@@ -30,7 +30,10 @@ export const statusSchema = z.object({
   at: instantSchema,
   summary: z.object({ vms: z.int(), ok: z.int(), late: z.int(), none: z.int(), running: z.int() }),
   vms: z.array(vmStatusSchema),
-  discovery: z.array(discoveryReportSchema).describe("How the last look for tagged VMs went, scope by scope."),
+  discovery: z
+    .array(discoveryReportSchema)
+    .default([])
+    .describe("How the last look for tagged VMs went, scope by scope."),
 });
 export type StatusView = z.output<typeof statusSchema>;
 export type VmStatusView = z.output<typeof vmStatusSchema>;

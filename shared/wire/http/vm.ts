@@ -90,7 +90,7 @@ export const vmBodySchema = z.strictObject({
 /** What GET answers. */
 export const vmViewSchema = z.object({
   ...vmBodySchema.shape,
-  protectedBy: z.enum(["manual", "tag"]).describe("tag: by discovery, and until the tag goes."),
+  protectedBy: z.enum(["manual", "tag"]).default("manual").describe("tag: by discovery, and until the tag goes."),
   name: vmNameSchema,
   vmId: z.string(),
   protectedAt: instantSchema,
@@ -99,6 +99,10 @@ export const vmViewSchema = z.object({
   lastRunId: runIdSchema.optional(),
   lastRestorePointId: pointIdSchema.optional(),
   lastRestorePointAt: instantSchema.optional(),
+  warnings: z
+    .array(z.string())
+    .optional()
+    .describe("Of PUT alone: what was taken as it is, and may be a mistake, such as a rule that matches no disk."),
 });
 export type VmView = z.output<typeof vmViewSchema>;
 

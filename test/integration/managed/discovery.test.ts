@@ -102,7 +102,7 @@ describe("Discovery by the command line, through the functions host", () => {
   let shell: StackShell;
   beforeAll(async () => {
     region = await startManagedRegion({ now: Date.now });
-    const settings = { FARSIDE_LOCAL_ARM: region.server.url, FARSIDE_DISCOVER: `${subscription.toUpperCase()}` };
+    const settings = { FARSIDE_LOCAL_ARM: region.server.url, FARSIDE_DISCOVER: subscription.toUpperCase() };
     shell = await startStackShell({ settings });
     for (const policy of ["daily", "hourly"])
       parsed(await shell.run(["policy", "set", policy, "--keep-last", "3", "--json"]));

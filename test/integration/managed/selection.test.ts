@@ -64,7 +64,7 @@ async function protect(rules: { readonly include?: readonly string[]; readonly e
   const [include, exclude] = [rules.include?.map(parseDiskRule), rules.exclude?.map(parseDiskRule)];
   const disks = { ...(include === undefined ? {} : { include }), ...(exclude === undefined ? {} : { exclude }) };
   const source = { kind: "managed", resourceId: vm.resourceId, disks } as const;
-  await protectVm(pipeline.context, { name, policy: parsePolicyName("daily"), source }, never);
+  return protectVm(pipeline.context, { name, policy: parsePolicyName("daily"), source }, never);
 }
 
 function tagDisk(disk: number, tags: Readonly<Record<string, string>>): void {
@@ -94,7 +94,8 @@ async function backup() {
 
 describe("A disk that is left out", () => {
   test("is in no restore point of the platform, is told with the point, and the configuration still has it", async () => {
-    await protect({ exclude: ["lun:0", "lun:7"] });
+    const { warnings } = await protect({ exclude: ["lun:0", "lun:7"] });
+    expect(warnings).toEqual([expect.stringContaining('"lun:7"')]);
     const before = region.requests.length;
     const { disks, excluded, captured, events } = await backup();
     expect(disks).toEqual([

@@ -8,10 +8,11 @@ import {
   type SparseImage,
   written,
 } from "../../../shared/adapters/memory/sparse-image.ts";
-import type { PointId, VmId } from "../../../shared/core/ids.ts";
+import type { AttemptId, PointId, VmId } from "../../../shared/core/ids.ts";
 import type { RestoreDisk, RestoreRun } from "../../../shared/core/run.ts";
 import { isMachineTarget } from "../../../shared/core/run.ts";
 import { isActive } from "../../../shared/core/run-transitions.ts";
+import { epochMs } from "../../../shared/core/timestamp.ts";
 import type { Manifest, ManifestDisk } from "../../../shared/core/vault/manifest.ts";
 import { listAll } from "../../../shared/operations/list-all.ts";
 import { listVms, readManifest, readRestorePoints } from "../../../shared/operations/vault/list-restore-points.ts";
@@ -21,6 +22,7 @@ import type { World } from "./world.ts";
 export async function breaches(world: World): Promise<readonly string[]> {
   const found: string[] = [];
   const newest = new Map<VmId, Manifest>();
+  const points: Manifest[] = [];
   const standing = new Set<string>();
   for (const vmId of await listVms(world.vault, world.signal)) {
     for await (const point of readRestorePoints(world.vault, vmId, world.signal)) {
@@ -28,6 +30,7 @@ export async function breaches(world: World): Promise<readonly string[]> {
       else {
         if (!point.sealed) found.push(`W5: ${point.pointId} is not sealed`);
         newest.set(vmId, point.manifest);
+        points.push(point.manifest);
         standing.add(`${vmId}/${point.pointId}`);
         found.push(...(await pointBreaches(world, point.manifest)));
       }
@@ -35,7 +38,7 @@ export async function breaches(world: World): Promise<readonly string[]> {
   }
   found.push(...(await rowBreaches(world, standing)));
   found.push(...(await runBreaches(world, standing)));
-  found.push(...leftovers(world, newest));
+  found.push(...(await leftovers(world, newest, points)));
   found.push(...(await revertLeftovers(world)));
   found.push(...world.machines.unwell().map((what) => `Platform: ${what}`));
   return found;
@@ -163,6 +166,18 @@ function wholeLooking(world: World, run: RestoreRun): readonly string[] {
     .map(({ url }) => `I7: run ${run.runId} ${run.state}, and its disk ${url} looks whole`);
 }
 
+/** Of VMs that are protected: the attempts whose snapshots their policies want to stay now. */
+async function instantOf(world: World, points: readonly Manifest[]): Promise<ReadonlySet<AttemptId>> {
+  const kept = new Set<AttemptId>();
+  for await (const { value: vm } of listAll(world.catalog.vms, {}, world.signal)) {
+    const days = (await world.catalog.policies.get(vm.policy, world.signal))?.value.instantRestoreDays ?? 0;
+    for (const { vmId, attemptId, snapshotAt } of points) {
+      if (vmId === vm.vmId && world.clock.now() - epochMs(snapshotAt) < days * 86_400_000) kept.add(attemptId);
+    }
+  }
+  return kept;
+}
+
 /** I9: no disk is held, and of safety snapshots only those are there that a run's row names for a person. */
 async function revertLeftovers(world: World): Promise<readonly string[]> {
   const named = (await world.runs()).flatMap((run) => (run.kind === "restore" ? (run.safety ?? []) : []));
@@ -175,12 +190,21 @@ async function revertLeftovers(world: World): Promise<readonly string[]> {
   ];
 }
 
-/** I9: nothing is left over but the snapshots that the next backups build on. */
-function leftovers(world: World, newest: ReadonlyMap<VmId, Manifest>): readonly string[] {
+/** I9: nothing is left over but the snapshots that the next backups build on, and those that stay for quick restores. */
+async function leftovers(
+  world: World,
+  newest: ReadonlyMap<VmId, Manifest>,
+  points: readonly Manifest[],
+): Promise<readonly string[]> {
   const found: string[] = [];
   const bases = new Set([...newest.values()].map(({ attemptId }) => attemptId));
-  for (const attemptId of world.source.attempts()) {
-    if (!bases.has(attemptId)) found.push(`I9: a snapshot of attempt ${attemptId} is left`);
+  const instant = await instantOf(world, points);
+  const there = world.source.attempts();
+  for (const attemptId of there) {
+    if (!bases.has(attemptId) && !instant.has(attemptId)) found.push(`I9: a snapshot of attempt ${attemptId} is left`);
+  }
+  for (const attemptId of instant) {
+    if (!there.includes(attemptId)) found.push(`Days: the snapshots of attempt ${attemptId} went before their time`);
   }
   for (const name of world.store.names()) if (name.startsWith("work/")) found.push(`I9: ${name} is left`);
   for (const url of world.target.unfinished()) found.push(`I9: the unfinished target ${url} is left`);

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { firstDifference, readImage } from "../../../shared/adapters/memory/sparse-image.ts";
-import { parseVmName } from "../../../shared/core/ids.ts";
+import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
 import type { RestoreTarget } from "../../../shared/core/run.ts";
 import { isActive } from "../../../shared/core/run-transitions.ts";
 import { vmIdOf } from "../../../shared/core/vm.ts";
@@ -47,6 +47,20 @@ async function slowPlatform(): Promise<World> {
   const world = await requested();
   world.source.quiesces = true;
   world.source.waits = 2;
+  return world;
+}
+
+/** Of two points, one is older than the days for which snapshots stay, when the third is made. */
+async function keepingSnapshots(): Promise<World> {
+  const world = await changedVm();
+  const stored = await world.catalog.policies.get(parsePolicyName("standard"), world.signal);
+  if (stored === undefined) throw new Error("The policy is gone.");
+  await world.catalog.policies.replace(stored, { ...stored.value, instantRestoreDays: 1 }, world.signal);
+  world.clock.advance(20 * 60 * minuteMs);
+  await world.backUp("web");
+  world.clock.advance(10 * 60 * minuteMs);
+  world.scribble("web", "os", 100_000);
+  await requestBackup(world.context(), { vm }, world.signal);
   return world;
 }
 
@@ -119,6 +133,11 @@ const backups: Readonly<Record<string, Scenario>> = {
     prepare: async () => lookedAt(2),
     act: deliverNext,
     expect: everyRunSucceeded,
+  },
+  "commit-restore-point (snapshots stay for some days)": {
+    prepare: async () => until(await keepingSnapshots(), "commit-restore-point"),
+    act: deliverNext,
+    expect: (world) => everyRunSucceeded(world, 3),
   },
   "copy-window": {
     prepare: async () => until(await requested(), "copy-window"),

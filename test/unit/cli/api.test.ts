@@ -111,6 +111,7 @@ describe("What is asked of the service", () => {
       shutdown: true,
       pauseReplication: true,
       usnRollback: "fail",
+      instantRestoreDays: 3,
       createdAt: "2026-11-21T08:30:00.000Z",
       updatedAt: "2026-11-21T08:30:00.000Z",
     };

@@ -71,6 +71,12 @@ describe("A policy", () => {
       "consistency.least",
     ],
     ["a level that is none", { ...body, consistency: { wanted: "perfect" } }, "consistency.wanted"],
+    [
+      "more snapshots kept than Azure holds",
+      { ...body, schedule: { cron: "0 * * * *", timeZone: "UTC" }, instantRestoreDays: 19 },
+      "instantRestoreDays",
+    ],
+    ["more days of snapshots than 30", { ...body, instantRestoreDays: 31 }, "instantRestoreDays"],
     ["an unknown field", { ...body, colour: "blue" }, "colour"],
     ["an unknown field further down", { ...body, schedule: { cron: "0 3 * * *", tz: "UTC" } }, "schedule.tz"],
     ["a wrong type", { ...body, rpoSeconds: "1h" }, "rpoSeconds"],
@@ -88,6 +94,17 @@ describe("A policy", () => {
     expect(problem.errors?.map((error) => error.path)).toContain(path);
     expect(problem.detail).not.toContain("\n");
     expect((await request("GET", "/api/policies")).body).toEqual({ items: [] });
+  });
+
+  test("is told how many days of snapshots its schedule leaves room for, which then are taken", async () => {
+    const { request } = createTestApp();
+    const hourly = { ...body, schedule: { cron: "0 * * * *", timeZone: "UTC" } };
+    const { body: problem } = await request("PUT", "/api/policies/daily", { ...hourly, instantRestoreDays: 30 });
+    expect((problem as Problem).detail).toContain("keep 18 days at most");
+    const taken = await request("PUT", "/api/policies/daily", { ...hourly, instantRestoreDays: 18 });
+    expect(taken).toMatchObject({ status: 201, body: { instantRestoreDays: 18 } });
+    const rare = { ...body, schedule: { cron: "0 3 * * *", timeZone: "UTC" }, instantRestoreDays: 30 };
+    expect((await request("PUT", "/api/policies/daily", rare)).status).toBe(200);
   });
 
   test("with several wrong fields is refused with all of them", async () => {
