@@ -58,7 +58,7 @@ export function showRunView(verb: Verb, raw: unknown, run: RunView): void {
     ["slot", run.slot === undefined ? undefined : formatTime(run.slot)],
     ["consistency", consistencyText(run)],
     ["restore point", run.restorePointId],
-    ["target", run.target?.kind === "revert" ? "the VM's own disks" : run.target?.url],
+    ["target", targetText(run.target)],
     [
       "progress",
       run.progress === undefined ? undefined : `${run.progress.windowsDone} of ${run.progress.windows} windows`,
@@ -70,12 +70,37 @@ export function showRunView(verb: Verb, raw: unknown, run: RunView): void {
   ]);
   if (run.disks.length > 0) output.table(run.disks, run.kind === "backup" ? backupColumns : restoreColumns);
   if (run.safety !== undefined) showSafety(verb, run.safety);
+  if (run.made !== undefined && run.made.length > 0) {
+    output.table(run.made, [
+      { title: run.state === "succeeded" ? "made" : "made so far", value: (one) => one.kind },
+      { title: "resource", value: (one) => one.id },
+    ]);
+  }
+  for (const note of run.notes ?? []) output.line(`Note: ${note}`);
   if (run.events !== undefined && run.events.length > 0) {
     output.table(run.events, [
       { title: "at", value: (event) => formatTime(event.at) },
       { title: "event", value: (event) => event.name },
       { title: "what", value: (event) => event.message },
     ]);
+  }
+}
+
+function targetText(target: RunView["target"]): string | undefined {
+  if (target === undefined) return undefined;
+  switch (target.kind) {
+    case "container":
+      return target.url;
+    case "revert":
+      return "the VM's own disks";
+    case "managed-disks":
+      return `managed disks in ${target.resourceGroup} (${target.location})`;
+    case "managed-vm":
+      return `a new VM ${target.name} in ${target.resourceGroup}`;
+    case "swap-disks":
+      return "in exchange for the VM's disks";
+    default:
+      return target.kind satisfies never;
   }
 }
 

@@ -19,13 +19,18 @@ export async function restoreToContainer(
   return askService(verb, parseVmName(vmText), { kind: "container", url, ...overwrite }, flags);
 }
 
+type Target = z.input<typeof restoreBodySchema>["target"];
+
+const doings: Readonly<Record<Target["kind"], (vm: string) => string>> = {
+  container: (vm) => `Restoring ${vm}`,
+  revert: (vm) => `Reverting ${vm}`,
+  "managed-disks": (vm) => `Restoring ${vm} to managed disks`,
+  "managed-vm": (vm) => `Restoring ${vm} to a new VM`,
+  "swap-disks": (vm) => `Exchanging the disks of ${vm}`,
+};
+
 /** It reads the vault and writes the disks, wherever this command line stands. */
-export async function askService(
-  verb: Verb,
-  vm: string,
-  target: z.input<typeof restoreBodySchema>["target"],
-  flags: RestoreFlags,
-): Promise<number> {
+export async function askService(verb: Verb, vm: string, target: Target, flags: RestoreFlags): Promise<number> {
   const { point, disks } = restoreChoice(flags);
   const body: z.input<typeof restoreBodySchema> = {
     target,
@@ -43,7 +48,8 @@ export async function askService(
   const api = new Api(verb);
   const asked = await api.post(`vms/${vm}/restores`, body, runViewSchema);
   const { runId } = asked.value;
-  const doing = target.kind === "revert" ? `Reverting ${vm}` : `Restoring ${vm}`;
+  const doing = doings[target.kind](vm);
+  for (const note of asked.value.notes ?? []) verb.output.note(`Note: ${note}`);
   if (flags.wait === undefined) {
     verb.output.done(asked.raw, `${doing}: run ${runId}. Follow it with "farside run watch ${runId}".`);
     return 0;

@@ -1,7 +1,10 @@
 import { FarsideError } from "../../shared/core/errors.ts";
+import { parseVmName } from "../../shared/core/ids.ts";
 import type { ChoiceFlags } from "../choose-point.ts";
 import type { Verb } from "../verb.ts";
-import { restoreToContainer } from "./restore-to-container.ts";
+import { machineTargetOf } from "./machine-target.ts";
+import { refuse } from "./refuse-flags.ts";
+import { askService, restoreToContainer } from "./restore-to-container.ts";
 import { restoreToFiles } from "./restore-to-files.ts";
 import { restoreToOutput } from "./restore-to-output.ts";
 import { restoreToSas } from "./restore-to-sas.ts";
@@ -13,6 +16,21 @@ export interface RestoreFlags extends ChoiceFlags {
   readonly overwrite?: true;
   readonly toContainer?: string;
   readonly revert?: true;
+  readonly toManagedDisks?: string;
+  readonly toVm?: string;
+  readonly swapDisks?: true;
+  readonly resourceGroup?: string;
+  readonly location?: string;
+  readonly size?: string;
+  readonly subnet?: string;
+  readonly nsg?: string;
+  readonly zone?: string;
+  readonly sku?: string;
+  readonly encryptionSet?: string;
+  readonly namePrefix?: string;
+  readonly keepAddresses?: true;
+  readonly leaveStopped?: true;
+  readonly stop?: true;
   readonly yes?: true;
   readonly allowDamaged?: true;
   readonly wait?: true;
@@ -20,8 +38,20 @@ export interface RestoreFlags extends ChoiceFlags {
 
 export async function restore(verb: Verb, vm: string, flags: RestoreFlags): Promise<number> {
   const { toFile, toContainer } = flags;
-  if ([toFile, toContainer, flags.revert].filter((target) => target !== undefined).length !== 1) {
-    throw new FarsideError("bad-input", "Say where to restore to: give either --to-file, --to-container or --revert.");
+  const targets = [toFile, toContainer, flags.revert, flags.toManagedDisks, flags.toVm, flags.swapDisks];
+  if (targets.filter((target) => target !== undefined).length !== 1) {
+    throw new FarsideError(
+      "bad-input",
+      "Say where to restore to: give one of --to-file, --to-container, --revert, --to-managed-disks, --to-vm or --swap-disks.",
+    );
+  }
+  const machine = machineTargetOf(flags);
+  if (machine !== undefined) {
+    refuse("--to-file", { "--format": flags.format });
+    refuse("--to-file and --to-container", { "--overwrite": flags.overwrite });
+    refuse("restores that this command does itself", { "--allow-damaged": flags.allowDamaged });
+    refuse("--revert", { "--yes": flags.yes });
+    return askService(verb, parseVmName(vm), machine, flags);
   }
   if (flags.revert !== undefined) {
     refuse("--to-file", { "--format": flags.format, "--allow-damaged": flags.allowDamaged });
@@ -42,13 +72,6 @@ export async function restore(verb: Verb, vm: string, flags: RestoreFlags): Prom
   if (toFile !== "-") return restoreToFiles(verb, vm, toFile ?? "", flags);
   refuse("files", { "--overwrite": flags.overwrite });
   return restoreToOutput(verb, vm, flags);
-}
-
-/** What was given and means nothing here is told, not passed over. */
-function refuse(owner: string, flags: Readonly<Record<string, unknown>>): void {
-  for (const [flag, value] of Object.entries(flags)) {
-    if (value !== undefined) throw new FarsideError("bad-input", `${flag} belongs to ${owner}: leave it out.`);
-  }
 }
 
 const hasSas = (url: string): boolean => URL.canParse(url) && new URL(url).searchParams.has("sig");

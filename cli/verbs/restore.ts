@@ -11,7 +11,7 @@ export function addRestoreVerb(program: Command, cli: Cli): void {
     .argument("<vm>", "a VM's name, or its id in the vault")
     .summary("restore the disks of a VM")
     .description(
-      "Restores the disks of a restore point: to files or standard output of this machine, or into a container by its SAS URL, straight from the vault; or by the service, to page blobs in a container, or into the VM's own disks. Nothing that exists is overwritten unless you say so. What was interrupted goes on where it stood when the same command is given again.",
+      "Restores the disks of a restore point: to files or standard output of this machine, or into a container by its SAS URL, straight from the vault; or by the service, to page blobs in a container, into the VM's own disks, to managed disks, to a new VM of Azure, or in exchange for the disks of the VM that stands. Nothing that exists is overwritten unless you say so. What was interrupted goes on where it stood when the same command is given again.",
     )
     .option("--point <id>", "a restore point's id, or latest (default: latest)")
     .addOption(new Option("--at <time>", "the newest restore point at or before this time").argParser(instant))
@@ -33,8 +33,29 @@ export function addRestoreVerb(program: Command, cli: Cli): void {
       "write what differs into the VM's own disks: it must be stopped; safety snapshots are taken first",
     )
     .option("--yes", "with --revert: do not ask")
+    .option("--to-managed-disks <group>", "make managed disks in this resource group, by its resource id")
+    .option("--to-vm <name>", "make a new VM of this name from the captured configuration")
+    .option("--swap-disks", "exchange the disks of the VM that stands for restored ones; the old ones stay, detached")
+    .option("--stop", "with --swap-disks: stop a running VM for it, and start it again")
+    .option("--resource-group <id>", "with --to-vm: where the VM is made, by its resource id")
+    .option(
+      "--location <region>",
+      "of the new disks or VM, e.g. westeurope; of a VM it is the captured one where left out",
+    )
+    .option("--size <size>", "with --to-vm: e.g. Standard_D4s_v5 (default: the captured one)")
+    .option("--subnet <id>", "with --to-vm: the subnet, by its resource id (default: the captured one)")
+    .option("--nsg <id>", "with --to-vm: the network security group, by its resource id, or none")
+    .option("--keep-addresses", "with --to-vm: ask for the private addresses that the VM had")
+    .option("--leave-stopped", "with --to-vm: leave it deallocated when it is made")
+    .option("--zone <zone>", "of the new disks or VM: 1, 2, 3 or none")
+    .option("--sku <sku>", "of the new disks, e.g. Premium_LRS (default: the captured one)")
+    .option("--encryption-set <id>", "of the new disks: a disk encryption set, by its resource id")
+    .option(
+      "--name-prefix <prefix>",
+      "new disks are named <prefix>-<disk> (default: the VM's name and the point's time)",
+    )
     .option("--accept-usn-rollback-risk", "restore a domain controller's point that carries the risk of USN rollback")
-    .option("--wait", "with --to-container and --revert: wait for the end; exit code 0 only if it succeeded")
+    .option("--wait", "with restores by the service: wait for the end; exit code 0 only if it succeeded")
     .addHelpText(
       "after",
       example(
@@ -43,6 +64,9 @@ export function addRestoreVerb(program: Command, cli: Cli): void {
         "farside restore web1 --disk os --to-file - | zstd > os.raw.zst",
         "farside restore web1 --to-container https://dr.blob.core.windows.net/restored --wait",
         "farside restore web1 --revert --wait",
+        "farside restore web1 --to-managed-disks /subscriptions/<id>/resourceGroups/dr --location northeurope --sku Premium_LRS",
+        "farside restore web1 --to-vm web1-twin --resource-group /subscriptions/<id>/resourceGroups/dr --location northeurope --subnet <id> --leave-stopped --wait",
+        "farside restore web1 --swap-disks --stop --wait",
       ),
     )
     .action((vm: string, options: RestoreFlags, command: Command) =>

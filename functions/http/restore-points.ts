@@ -54,7 +54,7 @@ function diskOf(disk: NonNullable<RestoreBody["disks"]>[number]): DiskChoice {
 }
 
 function targetOf(target: RestoreBody["target"]): RestoreTarget {
-  if (target.kind === "revert") return target;
+  if (target.kind !== "container") return target;
   const { kind, url, overwrite } = target;
   return overwrite ? { kind, url, overwrite } : { kind, url };
 }

@@ -18,14 +18,17 @@ import type { Authorization } from "./authorization.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
 import { DiskStore } from "./disks/disk-store.ts";
+import { bytesNamed } from "./disks/guest-state.ts";
 import { ArmFaults } from "./faults.ts";
 import { accessRoutes } from "./handlers/access.ts";
 import { diskRoutes } from "./handlers/disks.ts";
 import { networkRoutes } from "./handlers/network.ts";
 import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
+import { subscriptionRoutes } from "./handlers/subscriptions.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
 import { Operations } from "./operations.ts";
+import { RegionOffers } from "./region-offers.ts";
 import { asObject, Resources, type Json } from "./resources.ts";
 import { familyOf, Throttle } from "./throttle.ts";
 
@@ -56,6 +59,7 @@ const router = new ArmRouter([
   ...restorePointRoutes,
   ...accessRoutes,
   ...networkRoutes,
+  ...subscriptionRoutes,
 ]);
 
 /** Bodies of ARM are models, never data. */
@@ -74,6 +78,7 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
     grants: new Grants(),
     operations: new Operations(),
     faults,
+    offers: new RegionOffers(),
     now: options.now,
     takes: options.takes,
     dataUrl: () => url,
@@ -99,7 +104,8 @@ function dataContext(arm: Arm) {
   return {
     store: arm.store,
     grants: arm.grants,
-    bytesOf: (id: string) => arm.resources.require(id).bytes ?? { sizeBytes: 0, layers: [] },
+    bytesOf: (id: string) =>
+      bytesNamed(id, (resourceId) => arm.resources.require(resourceId)) ?? { sizeBytes: 0, layers: [] },
     now: arm.now,
     beforeData: arm.faults.beforeData,
   };
@@ -150,25 +156,31 @@ async function serveArm(
     const body = method === "GET" || method === "DELETE" ? {} : await readJson(request);
     const principal = request.headers.authorization?.slice("Bearer ".length) ?? "";
     authorization?.check({ principal, method, path, body });
-    const reply = await replyTo(arm, method, path, searchParams, body);
+    const onlyNew = request.headers["if-none-match"] === "*";
+    const reply = await replyTo(arm, method, path, { query: searchParams, body, onlyNew });
     send(response, path, reply);
   } catch (error) {
     sendError(response, error);
   }
 }
 
-async function replyTo(arm: Arm, method: string, path: string, query: URLSearchParams, body: Json): Promise<Reply> {
+async function replyTo(
+  arm: Arm,
+  method: string,
+  path: string,
+  asked: Pick<ArmCall, "query" | "body" | "onlyNew">,
+): Promise<Reply> {
   const operation =
     /^\/subscriptions\/[^/]+\/providers\/Microsoft\.\w+\/locations\/[^/]+\/(?:Disk)?operations\/([^/]+)$/i.exec(path);
-  if (operation !== null && method === "GET") return poll(arm, operation[1] ?? "", query.get("monitor") === "true");
+  if (operation !== null && method === "GET")
+    return poll(arm, operation[1] ?? "", asked.query.get("monitor") === "true");
   const match = router.find(method, path);
   if (match === undefined)
     throw new ServiceError(404, "InvalidResourceType", `${method} ${path} is not known in this region.`);
   const call: ArmCall = {
     method,
     params: match.params,
-    query,
-    body,
+    ...asked,
     id: resourceId(path, match.route.template),
   };
   return match.route.handle(arm, call);

@@ -3,7 +3,9 @@ import type { DiskStore } from "./disks/disk-store.ts";
 import type { Grants } from "./data/grants.ts";
 import type { ArmFaults } from "./faults.ts";
 import type { OperationShape, Operations } from "./operations.ts";
-import type { Json, Resources } from "./resources.ts";
+import type { RegionOffers } from "./region-offers.ts";
+import type { Json, Resource, Resources } from "./resources.ts";
+import { ServiceError } from "./service-error.ts";
 
 export interface Arm {
   readonly resources: Resources;
@@ -11,6 +13,7 @@ export interface Arm {
   readonly grants: Grants;
   readonly operations: Operations;
   readonly faults: ArmFaults;
+  readonly offers: RegionOffers;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** How long an operation of this name takes, in milliseconds. */
@@ -25,6 +28,8 @@ export interface ArmCall {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly body: Json;
+  /** If-None-Match: what is there already is not changed. */
+  readonly onlyNew: boolean;
   /** The path without the action: the resource that it speaks of. */
   readonly id: string;
 }
@@ -71,6 +76,23 @@ export function accept(
     status: answer.status ?? 202,
     first: answer.first,
   };
+}
+
+/** Throws what ARM answers to a request that must only make something new. */
+export function refuseStanding(arm: Arm, { id, onlyNew }: ArmCall): void {
+  if (!onlyNew || arm.resources.get(id) === undefined) return;
+  throw new ServiceError(412, "PreconditionFailed", `The condition of the request is not met: ${id} exists already.`);
+}
+
+/** It shows that it is being removed, until it is gone, or stays. */
+export function acceptRemoval(arm: Arm, name: string, { id }: Resource): Reply {
+  arm.resources.change(id, { provisioningState: "Deleting" });
+  const finish = (): undefined => {
+    arm.resources.remove(id);
+    return undefined;
+  };
+  const onFailure = (): void => void arm.resources.change(id, { provisioningState: "Failed" });
+  return accept(arm, { name, finish, onFailure });
 }
 
 export function ok(body: unknown): Reply {

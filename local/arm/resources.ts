@@ -14,6 +14,8 @@ export interface Resource {
   readonly body: Json;
   /** Of disks, snapshots and disk restore points; the footer of the VHD is part of them. */
   readonly bytes?: Bytes;
+  /** Of those that belong to a trusted-launch VM's OS disk. */
+  readonly guestState?: Bytes;
 }
 
 export class Resources {

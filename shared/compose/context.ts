@@ -1,6 +1,7 @@
 /** Config → the context that every operation works with. Touches no network. */
 import { HttpGuestAgent } from "../adapters/azure/http-guest-agent.ts";
 import { identityCredential } from "../adapters/azure/identity-credential.ts";
+import { ManagedMachineTarget } from "../adapters/azure/managed/machine/managed-machine-target.ts";
 import { ManagedDiskSource } from "../adapters/azure/managed/managed-disk-source.ts";
 import { PageBlobReverter } from "../adapters/azure/page-blob-reverter.ts";
 import { PageBlobTarget } from "../adapters/azure/page-blob-target.ts";
@@ -27,7 +28,8 @@ export async function createContext(config: Config): Promise<Context> {
   const connection = await stateConnection(config.state);
   const accounts = await openAccounts(config.accounts, otherAccounts(config));
   const pageBlobs = new PageBlobSource(accounts);
-  const managedDisks = new ManagedDiskSource({ arm: armOpener(config.arm, clock), clock });
+  const arm = armOpener(config.arm, clock);
+  const managedDisks = new ManagedDiskSource({ arm, clock });
   const reverter = new PageBlobReverter(accounts);
   return {
     clock,
@@ -39,6 +41,7 @@ export async function createContext(config: Config): Promise<Context> {
     source: (kind) => (kind === "managed" ? managedDisks : pageBlobs),
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
+    machines: new ManagedMachineTarget({ arm, clock }),
     reverter: (kind) => (kind === "managed" ? undefined : reverter),
     vault: createVaultOpener(config, random),
     limits: config.limits,

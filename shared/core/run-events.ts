@@ -16,6 +16,7 @@ export const runEvents = {
   planned: "run-planned",
   messagesResent: "messages-resent",
   committed: "restore-point-committed",
+  platformBegun: "platform-at-work",
   targetsPrepared: "targets-prepared",
   safetyTaken: "safety-snapshots-taken",
   targetLeft: "target-left",

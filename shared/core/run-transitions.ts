@@ -5,10 +5,12 @@
 import type { ErrorRecord } from "./errors.ts";
 import type { AttemptId } from "./ids.ts";
 import { attemptId } from "./ids.ts";
+import type { MadeResource } from "./machine-restore.ts";
 import type {
   BackupRun,
   DiskProgress,
   Freeze,
+  PendingPlatform,
   PendingSnapshots,
   RestoreDisk,
   RestoreRun,
@@ -71,6 +73,7 @@ function restoreFacts(run: RestoreRun) {
     ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
     ...(run.cancelRequestedAt === undefined ? {} : { cancelRequestedAt: run.cancelRequestedAt }),
     ...(run.safety === undefined ? {} : { safety: run.safety }),
+    ...(run.machine === undefined ? {} : { machine: run.machine }),
   };
 }
 
@@ -152,18 +155,63 @@ export function prepareRestore(run: RestoreIn<"queued">, now: number): RestoreIn
   return { ...restoreFacts(run), startedAt: run.startedAt ?? timestamp(now), state: "preparing" };
 }
 
+/** A restore for which the platform makes something, in its own time. */
+export type AtPlatform = RestoreIn<"preparing" | "finishing">;
+
+/** Whoever makes this change looks at the platform next, alone until its lease is over. */
+export function claimLook(run: AtPlatform, now: number, leaseMs: number): AtPlatform {
+  const leaseUntil = timestamp(now + leaseMs);
+  return { ...run, pending: { lookAt: timestamp(now), ...run.pending, leaseUntil } };
+}
+
+/** Nobody looks any more, until `lookAt`. */
+export function endLook(
+  run: AtPlatform,
+  next: { readonly operation?: string; readonly lookAt?: Timestamp },
+  now: number,
+): AtPlatform {
+  return { ...run, pending: { lookAt: timestamp(now), ...run.pending, ...next, leaseUntil: timestamp(now) } };
+}
+
+/** Whether somebody may be looking now. */
+export function isLookedAt(
+  run: { readonly pending?: Pick<PendingPlatform, "leaseUntil"> },
+  now: number,
+  stepBudgetMs: number,
+): boolean {
+  return run.pending !== undefined && leaseHolds(run.pending.leaseUntil, now, stepBudgetMs);
+}
+
+/** What a phase of the platform has made and told. */
+interface Found {
+  readonly made: readonly MadeResource[];
+  readonly notes: readonly string[];
+}
+
+function withMade<Restore extends RestoreRun>(run: Restore, found: Found): Restore {
+  const { machine } = run;
+  if (machine === undefined) return run;
+  // ARM ids do not tell upper case from lower.
+  const known = new Set(machine.made.map(({ kind, id }) => `${kind} ${id.toLowerCase()}`));
+  const made = [...machine.made, ...found.made.filter(({ kind, id }) => !known.has(`${kind} ${id.toLowerCase()}`))];
+  const notes = [...new Set([...machine.notes, ...found.notes])];
+  return { ...run, machine: { ...machine, made, notes } };
+}
+
 /** What making its targets ready has found out. */
 export interface PreparedRestore {
   readonly windows: number;
   readonly disks: readonly RestoreDisk[];
   /** Revert only. */
   readonly safety?: readonly SafetySnapshot[];
+  /** Restores to the platform only. */
+  readonly found?: Found;
 }
 
 export function copyRestore(run: RestoreIn<"preparing">, prepared: PreparedRestore): RestoreIn<"copying"> {
-  const { windows, disks, safety } = prepared;
+  const { windows, disks, safety, found } = prepared;
   return {
-    ...restoreFacts(run),
+    ...restoreFacts(found === undefined ? run : withMade(run, found)),
     disks,
     ...(safety === undefined ? {} : { safety }),
     state: "copying",
@@ -176,10 +224,10 @@ export function finishingRestore(run: RestoreIn<"copying">): RestoreIn<"finishin
   return { ...restoreFacts(run), state: "finishing", progress: { windows, windowsDone: windows } };
 }
 
-/** `writtenBytes`: revert only, one for each disk. */
+/** `writtenBytes`: revert only, one for each disk. `found`: restores to the platform only. */
 export function succeedRestore(
   run: RestoreIn<"finishing">,
-  writtenBytes: readonly number[] | undefined,
+  { writtenBytes, found }: { readonly writtenBytes?: readonly number[] | undefined; readonly found?: Found },
   now: number,
 ): RestoreIn<"succeeded"> {
   const disks = run.disks.map((disk, number) => ({
@@ -187,7 +235,8 @@ export function succeedRestore(
     restoredBytes: disk.sizeBytes,
     ...(writtenBytes === undefined ? {} : { writtenBytes: writtenBytes[number] ?? 0 }),
   }));
-  return { ...restoreFacts(run), disks, state: "succeeded", finishedAt: timestamp(now), cleanUp: "pending" };
+  const facts = restoreFacts(found === undefined ? run : withMade(run, found));
+  return { ...facts, disks, state: "succeeded", finishedAt: timestamp(now), cleanUp: "pending" };
 }
 
 export function endRun(run: ActiveRun, state: "failed" | "cancelled", error: ErrorRecord, now: number): EndedRun {
@@ -218,7 +267,23 @@ export function requestCancel(run: ActiveRun, now: number): ActiveRun {
 }
 
 export function cleanedUp(run: EndedRun): EndedRun {
-  return { ...run, cleanUp: "done" };
+  if (run.kind === "backup" || run.state === "succeeded") return { ...run, cleanUp: "done" };
+  const { cleanUpAt: _, ...rest } = run;
+  return { ...rest, cleanUp: "done" };
+}
+
+/** The platform is asked again then. */
+export function withCleanUpAt(
+  run: RestoreIn<"failed" | "cancelled">,
+  cleanUpAt: Timestamp,
+): RestoreIn<"failed" | "cancelled"> {
+  return { ...run, cleanUp: "pending", cleanUpAt };
+}
+
+/** A step that came back after the run's end may have made something after its clean-up. */
+export function reopenCleanUp(run: RestoreIn<"failed" | "cancelled">): RestoreIn<"failed" | "cancelled"> {
+  const { cleanUpAt: _, ...rest } = run;
+  return { ...rest, cleanUp: "pending" };
 }
 
 /** The attempt that a run is at, or was at last; undefined before its first. */

@@ -13,6 +13,8 @@
 import type { ConsistencyLevel } from "./consistency.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { AttemptId, DiskName, PointId, PolicyName, RunId, VmId, VmName } from "./ids.ts";
+import type { MachineTargetSpec, MadeResource } from "./machine-restore.ts";
+import type { VmResourceId } from "./resource-id.ts";
 import type { Timestamp } from "./timestamp.ts";
 import type { DiskMode, DiskRole, ManifestConsistency, ManifestSafety, ObjectId } from "./vault/manifest.ts";
 import type { PowerState, VmSource } from "./vm.ts";
@@ -193,12 +195,23 @@ export type RestoreTarget =
       readonly overwrite?: true;
     }
   /** The VM's own disks, in place. */
-  | { readonly kind: "revert" };
+  | { readonly kind: "revert" }
+  | MachineTargetSpec;
+
+/** Whether the platform makes the disks, and not we. */
+export function isMachineTarget(target: RestoreTarget): target is MachineTargetSpec {
+  return target.kind !== "container" && target.kind !== "revert";
+}
+
+/** Whether the run has its VM to itself: what it does to the VM's disks is no time for a backup. */
+export function ownsVm(target: RestoreTarget): boolean {
+  return target.kind === "revert" || target.kind === "swap-disks";
+}
 
 export interface RestoreDisk {
   readonly name: DiskName;
   readonly sizeBytes: number;
-  /** The page blob that is written, without a SAS. */
+  /** The page blob that is written, without a SAS. Of a restore to the platform, the ARM id of the disk that is made. */
   readonly url: string;
   readonly restoredBytes: number;
   /** The restore point that this disk is of; the run's where it is absent. */
@@ -207,6 +220,14 @@ export interface RestoreDisk {
   readonly writtenBytes?: number;
   /** Overwrite: where the disk that stood here is kept until the run has ended. */
   readonly kept?: string;
+  /** Restores to the platform: what a disk is to its VM. */
+  readonly drive?: MachineDrive;
+}
+
+export interface MachineDrive {
+  readonly role: DiskRole;
+  readonly lun?: number;
+  readonly logicalSectorSize: number;
 }
 
 /** What a disk held just before it was reverted. It stays until a person removes it. */
@@ -220,6 +241,30 @@ export interface SafetySnapshot {
   readonly wayBack: string;
 }
 
+/** Of a restore to the platform: what its steps need besides the vault, and its clean-up also where the vault has lost the rest. */
+export interface MachineFacts {
+  readonly snapshotAt: Timestamp;
+  readonly osType?: "linux" | "windows";
+  /** As the VM was protected when it was asked for. */
+  readonly resourceId?: VmResourceId;
+  /** What will not be, or is not, as it was: sentences for people. */
+  readonly notes: readonly string[];
+  /** Of a run that did not succeed, what it had made: its clean-up takes it back. */
+  readonly made: readonly MadeResource[];
+}
+
+/**
+ * The platform at work for a restore. One delivery looks at a time: it holds the lease, and another one leaves it to that. No function waits.
+ */
+export interface PendingPlatform {
+  /** What the target wrote down to find the operation again; it alone reads it. No SAS. Absent before the first answer. */
+  readonly operation?: string;
+  /** Not before this instant is there anything to see. */
+  readonly lookAt: Timestamp;
+  /** Over where nobody looks now. */
+  readonly leaseUntil: Timestamp;
+}
+
 interface RestoreFacts extends RunFacts {
   readonly kind: "restore";
   readonly pointId: PointId;
@@ -228,20 +273,23 @@ interface RestoreFacts extends RunFacts {
   readonly startedAt?: Timestamp;
   /** Revert, from its first write on: one for each disk of the run, in their order. */
   readonly safety?: readonly SafetySnapshot[];
+  readonly machine?: MachineFacts;
 }
 
 export type RestoreRun = RestoreFacts &
   (
     | { readonly state: "queued" }
-    | { readonly state: "preparing" }
+    | { readonly state: "preparing"; readonly pending?: PendingPlatform }
     | { readonly state: "copying"; readonly progress: WindowProgress }
-    | { readonly state: "finishing"; readonly progress: WindowProgress }
+    | { readonly state: "finishing"; readonly progress: WindowProgress; readonly pending?: PendingPlatform }
     | { readonly state: "succeeded"; readonly finishedAt: Timestamp; readonly cleanUp: "pending" | "done" }
     | {
         readonly state: "failed" | "cancelled";
         readonly finishedAt: Timestamp;
         readonly error: ErrorRecord;
         readonly cleanUp: "pending" | "done";
+        /** The platform takes its time to take back what was made: not before this instant is there anything to see. */
+        readonly cleanUpAt?: Timestamp;
       }
   );
 

@@ -7,6 +7,7 @@ import type { Catalog } from "../ports/catalog.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { DiskSource } from "../ports/disk-source.ts";
 import type { DiskReverter } from "../ports/disk-reverter.ts";
+import type { MachineTarget } from "../ports/machine-target.ts";
 import type { RunTarget } from "../ports/run-target.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { GuestAgent } from "../ports/guest-agent.ts";
@@ -39,6 +40,8 @@ export interface Context {
   readonly source: (kind: VmSource["kind"]) => DiskSource;
   readonly guest: GuestAgent;
   readonly target: RunTarget;
+  /** Where the platform makes disks and VMs. */
+  readonly machines: MachineTarget;
   /** Undefined for a kind of source whose disks cannot be written in place. */
   readonly reverter: (kind: VmSource["kind"]) => DiskReverter | undefined;
   /** Opened once and kept; throws what `openVault` throws. */

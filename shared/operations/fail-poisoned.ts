@@ -11,6 +11,7 @@ import { isCopying } from "./backup/windows.ts";
 import { standingManifest } from "./backup/standing-manifest.ts";
 import type { Context } from "./context.ts";
 import { endRun } from "./run/end-run.ts";
+import { isOwned } from "./run/owned.ts";
 import type { StepOutcome } from "./step-outcome.ts";
 
 export async function failPoisoned(
@@ -24,7 +25,7 @@ export async function failPoisoned(
     if (task.kind === "commit-restore-point" && (await standingManifest(context, task.runId, signal)) !== undefined) {
       return { kind: "late", reason: "its restore point stands" };
     }
-    const mine = (run: ActiveRun): boolean => concerns(task, run);
+    const mine = (run: ActiveRun): boolean => concerns(task, run) && !isOwned(context, run);
     return await endRun(context, task.runId, { state: "failed", error: poisoned(task) }, mine, signal);
   } catch (error) {
     context.log.log("error", "poisoned-task-left", { runId: task.runId, task: task.kind, error: String(error) });

@@ -6,10 +6,14 @@
  *    that were finished: a restore that failed has no disk that looks whole.
  */
 import type { RunId } from "../core/ids.ts";
-import type { RestoreIn } from "../core/run-transitions.ts";
+import type { AtPlatform, RestoreIn } from "../core/run-transitions.ts";
 import { finishingRestore, succeedRestore } from "../core/run-transitions.ts";
 import type { Run } from "../core/run.ts";
+import { isMachineTarget } from "../core/run.ts";
 import type { Context } from "./context.ts";
+import { atPlatform, isMine, type Looked } from "./restore/at-platform.ts";
+import { leaveIfEnded } from "./restore/leave-if-ended.ts";
+import { machineRestoreOf } from "./restore/machine-restore.ts";
 import { restorePlanPath, restoreResultPath, restoreResultPrefix } from "./restore/work-paths.ts";
 import { changeRun } from "./run/change-run.ts";
 import { tryCleanUp } from "./run/clean-up-run.ts";
@@ -31,11 +35,16 @@ export async function finishRestore(
 ): Promise<StepOutcome> {
   const { runId } = input;
   const run = (await context.catalog.runs.get(runId, signal))?.value;
-  if (run === undefined || !isFinishing(run)) return { kind: "late", reason: `the run is ${run?.state ?? "unknown"}` };
+  if (run === undefined || !isFinishing(run)) {
+    if (run?.kind === "restore" && isMachineTarget(run.target)) await leaveIfEnded(context, run, signal);
+    return { kind: "late", reason: `the run is ${run?.state ?? "unknown"}` };
+  }
   if (run.state === "copying" && run.cancelRequestedAt !== undefined) {
     return endRun(context, runId, cancelledByRequest, (now) => now.state === "copying", signal);
   }
-  return endingOnFinalErrors(context, runId, isFinishing, signal, () => finish(context, run, signal));
+  const outcome = await endingOnFinalErrors(context, runId, isFinishing, signal, () => finish(context, run, signal));
+  if (outcome.kind === "late" && isMachineTarget(run.target)) await leaveIfEnded(context, run, signal);
+  return outcome;
 }
 
 async function finish(context: Context, run: Finishing, signal: AbortSignal): Promise<StepOutcome> {
@@ -56,13 +65,36 @@ async function finish(context: Context, run: Finishing, signal: AbortSignal): Pr
     if (changed.kind === "refused" && changed.run?.state !== "finishing")
       return { kind: "late", reason: "the run has ended" };
   }
+  if (isMachineTarget(run.target)) return finishAtPlatform(context, run, signal);
   const writtenBytes = await finishTargets(context, run, signal);
+  return succeed(context, runId, { writtenBytes }, () => true, signal);
+}
+
+/** The platform makes disks of what was written, then the VM or the exchange. */
+function finishAtPlatform(context: Context, { runId }: Finishing, signal: AbortSignal): Promise<StepOutcome> {
+  const look = async (run: AtPlatform): Promise<Looked> => {
+    const { restore } = await machineRestoreOf(await context.vault(signal), run, signal);
+    const progress = await context.machines.finish(restore, run.pending?.operation, signal);
+    if (progress.kind === "waiting") return progress;
+    const mine = (now: Run): boolean => isMine(now, run);
+    return { kind: "over", outcome: await succeed(context, runId, { found: progress }, mine, signal) };
+  };
+  return atPlatform(context, { runId, state: "finishing" }, look, signal);
+}
+
+async function succeed(
+  context: Context,
+  runId: RunId,
+  facts: Parameters<typeof succeedRestore>[1],
+  mine: (run: Run) => boolean,
+  signal: AbortSignal,
+): Promise<StepOutcome> {
   const ended = await changeRun(
     context,
     runId,
     (now) =>
-      now.kind === "restore" && now.state === "finishing"
-        ? succeedRestore(now, writtenBytes, context.clock.now())
+      now.kind === "restore" && now.state === "finishing" && mine(now)
+        ? succeedRestore(now, facts, context.clock.now())
         : undefined,
     signal,
   );

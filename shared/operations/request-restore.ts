@@ -1,6 +1,6 @@
 /**
  * A restore by the service, as a run: into a container, from the vault alone, so that the VM need not be protected any more, nor its
- * source exist; or into the VM's own disks (a revert).
+ * source exist; into the VM's own disks (a revert); or to disks and VMs that the platform makes.
  *
  * Everything that can be refused is refused here, before a row, a message or a target exists.
  */
@@ -8,13 +8,15 @@ import { FarsideError } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { parseRunId, quote } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
-import type { RestoreDisk, RestoreRun, RestoreTarget } from "../core/run.ts";
+import type { MachineFacts, RestoreDisk, RestoreRun, RestoreTarget } from "../core/run.ts";
+import { isMachineTarget, ownsVm } from "../core/run.ts";
 import { timestamp } from "../core/timestamp.ts";
 import { ulid } from "../core/ulid.ts";
 import { canonicalJson } from "../core/vault/canonical-json.ts";
 import type { Context } from "./context.ts";
 import type { PointChoice } from "./restore/choose-point.ts";
-import { chooseRestore, type ChosenDisk, type DiskChoice } from "./restore/choose-restore.ts";
+import { chooseRestore, type ChosenDisk, type ChosenRestore, type DiskChoice } from "./restore/choose-restore.ts";
+import { disksOnPlatform } from "./restore/disks-on-platform.ts";
 import { disksToRevert, protectedVm } from "./restore/revert-disks.ts";
 import { activeRunOf, claimVm } from "./run/claim-vm.ts";
 import { idempotentRun } from "./run/idempotent-run.ts";
@@ -24,7 +26,7 @@ import { findVm } from "./vault/find-vm.ts";
 export type { PointChoice } from "./restore/choose-point.ts";
 
 export interface RestoreRequest {
-  /** A VM's name or its id in the vault; unless it is reverted, the VM need not be protected any more. */
+  /** A VM's name or its id in the vault; unless its own disks are reverted or exchanged, it need not be protected any more. */
   readonly vm: string;
   readonly point: PointChoice;
   /** All disks where it is absent. */
@@ -45,8 +47,8 @@ export interface RestoreRequested {
 
 /**
  * Throws `not-found` for an unknown VM, point or disk, `bad-input` for a disk named twice, `target-exists` for a taken target, `already-exists`
- * for a key that stands for another request, `run-active` for a revert while a run owns the VM, and `refused` for what could do harm and was
- * not accepted by name. Nothing has been made then.
+ * for a key that stands for another request, `run-active` for a revert or an exchange while a run owns the VM, `refused` for what could do harm
+ * and was not accepted by name, and what the platform refuses (machine-target.ts, `preflight`). Nothing has been made then.
  */
 export async function requestRestore(
   context: Context,
@@ -70,7 +72,7 @@ export async function requestRestore(
   const fresh = before?.runId ?? parseRunId(ulid(context.clock.now(), context.random.bytes(10)));
   const { manifest } = chosen;
   const facts = { vm: manifest.vmName, vmId, target: input.target };
-  const disks = await targetDisks(context, { ...facts, runId: fresh }, chosen.disks, signal);
+  const placed = await placeRestore(context, { ...facts, runId: fresh }, chosen, signal);
 
   const runId = (await idempotentRun(context, request, fresh, signal))?.runId ?? fresh;
   const createdAt = timestamp(context.clock.now());
@@ -80,11 +82,11 @@ export async function requestRestore(
     runId,
     createdAt,
     pointId: manifest.pointId,
-    disks,
+    ...placed,
     state: "queued",
   };
   const inserted = await context.catalog.runs.insert(run, signal);
-  if (input.target.kind === "revert") {
+  if (ownsVm(input.target)) {
     const claim = await claimVm(context, { vmId, runId, as: "revert" }, signal);
     if (claim.kind === "held") {
       if (inserted !== "exists") await context.catalog.runs.remove(runId, inserted, signal);
@@ -107,6 +109,23 @@ async function repeat(context: Context, run: RestoreRun, signal: AbortSignal): P
   return { kind: "repeated", run };
 }
 
+type Placed = { readonly disks: readonly RestoreDisk[]; readonly machine?: MachineFacts };
+
+async function placeRestore(
+  context: Context,
+  run: Pick<RestoreRun, "vm" | "vmId" | "target" | "runId">,
+  chosen: ChosenRestore,
+  signal: AbortSignal,
+): Promise<Placed> {
+  const { target, runId, vmId } = run;
+  if (ownsVm(target)) {
+    const active = await activeRunOf(context, vmId, signal);
+    if (active !== undefined && active !== runId) throw runActive(run, active);
+  }
+  if (isMachineTarget(target)) return disksOnPlatform(context, { ...run, target }, chosen, signal);
+  return { disks: await targetDisks(context, run, chosen.disks, signal) };
+}
+
 /** Where each disk goes; throws where it must not go there. */
 async function targetDisks(
   context: Context,
@@ -120,12 +139,11 @@ async function targetDisks(
   });
   if (target.kind === "revert") {
     const vm = await protectedVm(context, run, signal);
-    const active = await activeRunOf(context, run.vmId, signal);
-    if (active !== undefined && active !== runId) throw runActive(run, active);
     const sources = chosen.map(({ disk }) => disk);
     const stand = await disksToRevert(context, vm, runId, sources, signal);
     return facts.map((disk, number) => ({ ...disk, url: stand[number]?.url ?? "" }));
   }
+  if (target.kind !== "container") throw new FarsideError("internal", `A ${target.kind} is no container.`);
   const disks = facts.map((disk) => ({ ...disk, url: context.target.locate(target.url, disk.name) }));
   await refuseVault(context, disks, signal);
   await refuseTaken(context, disks, runId, target.overwrite === true, signal);

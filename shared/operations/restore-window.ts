@@ -6,9 +6,11 @@ import type { RunId } from "../core/ids.ts";
 import { FarsideError } from "../core/errors.ts";
 import type { RestoreIn } from "../core/run-transitions.ts";
 import type { RestoreDisk, Run } from "../core/run.ts";
+import { isMachineTarget } from "../core/run.ts";
 import type { ObjectId } from "../core/vault/manifest.ts";
 import type { RestorePlan } from "../wire/work/work-blob.ts";
 import type { Context } from "./context.ts";
+import { machineDisk } from "./restore/machine-restore.ts";
 import { revertStretch, stretches } from "./restore/revert-chunk.ts";
 import { reverterOf } from "./restore/revert-disks.ts";
 import { restorePlanPath, restoreProgressPath, restoreResultPath, restoreResultPrefix } from "./restore/work-paths.ts";
@@ -152,13 +154,18 @@ interface WindowOfDisk {
 
 /** Into an empty target: zeros need no write. */
 async function restoreWork(
-  { target, transfer }: Context,
+  { target, machines, transfer }: Context,
   vault: OpenVault,
-  { runId }: RestoreIn<"copying">,
+  run: RestoreIn<"copying">,
   { index: id, disk, range }: WindowOfDisk,
   signal: AbortSignal,
 ): Promise<WindowWork> {
+  const { runId } = run;
   const index = await readDiskIndex(vault, { index: id, sizeBytes: disk.sizeBytes }, signal);
+  const put = (offset: number, content: Uint8Array, aborted: AbortSignal): Promise<void> =>
+    isMachineTarget(run.target)
+      ? machines.write(machineDisk(disk), runId, offset, content, aborted)
+      : target.write(disk, runId, offset, content, aborted);
   return {
     pieces: planDisk(vault, index, range, signal),
     write: async (plan, aborted) => {
@@ -166,7 +173,7 @@ async function restoreWork(
       return transfer.places.take(placesOfChunk, async () => {
         aborted.throwIfAborted();
         const piece = await fetchPiece(vault, index, plan, aborted);
-        if (piece.kind === "data") await target.write(disk, runId, piece.offset, piece.content, aborted);
+        if (piece.kind === "data") await put(piece.offset, piece.content, aborted);
         return { ...plan, writtenBytes: plan.length };
       });
     },

@@ -1,26 +1,30 @@
 /**
  * Queue step: makes the targets of a restore, plans its windows, sends the first ones. Two deliveries at once do the same: targets are
- * made once, and the plan follows from the disk indexes, which never change.
+ * made once, and the plan follows from the disk indexes, which never change. Where the platform makes them, it is asked by one delivery at a
+ * time, and may take many (at-platform.ts).
  */
 import { counted } from "../core/counted.ts";
-import type { PointId, RunId } from "../core/ids.ts";
-import { quote } from "../core/ids.ts";
-import { FarsideError } from "../core/errors.ts";
+import type { RunId } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
 import { restoreSpans, revertSpans } from "../core/restore-plan.ts";
-import type { RestoreIn } from "../core/run-transitions.ts";
+import type { AtPlatform, PreparedRestore, RestoreIn } from "../core/run-transitions.ts";
 import type { Run } from "../core/run.ts";
-import { copyRestore, isActive, prepareRestore } from "../core/run-transitions.ts";
-import type { Manifest, ManifestDisk } from "../core/vault/manifest.ts";
+import { isMachineTarget } from "../core/run.ts";
+import { copyRestore, prepareRestore } from "../core/run-transitions.ts";
+import type { ManifestDisk } from "../core/vault/manifest.ts";
 import type { RestorePlan } from "../wire/work/work-blob.ts";
 import type { Context } from "./context.ts";
-import { leaveTargets, prepareTargets } from "./restore/targets.ts";
+import { atPlatform, isMine, type Looked } from "./restore/at-platform.ts";
+import { claimSwapped } from "./restore/claim-swapped.ts";
+import { leaveIfEnded } from "./restore/leave-if-ended.ts";
+import { machineRestoreOf } from "./restore/machine-restore.ts";
+import { readSources } from "./restore/read-sources.ts";
+import { prepareTargets } from "./restore/targets.ts";
 import { restorePlanPath } from "./restore/work-paths.ts";
 import { changeRun } from "./run/change-run.ts";
 import { cancelledByRequest, endingOnFinalErrors, endRun } from "./run/end-run.ts";
 import { recordEvent } from "./run/record-event.ts";
 import type { StepOutcome } from "./step-outcome.ts";
-import { readManifest } from "./vault/list-restore-points.ts";
 import type { OpenVault } from "./vault/open-vault.ts";
 import { readDiskIndex } from "./vault/read-disk.ts";
 import { createWork } from "./work.ts";
@@ -43,18 +47,13 @@ export async function startRestore(
     if (run !== undefined) await leaveIfEnded(context, run, signal);
     return { kind: "late", reason: `the run is ${run?.state ?? "unknown"}` };
   }
-  if (run.cancelRequestedAt !== undefined) return endRun(context, runId, cancelledByRequest, isPreparing, signal);
+  // Whoever looks at the platform for it is not to be interrupted.
+  if (run.cancelRequestedAt !== undefined && (run.state === "queued" || !isMachineTarget(run.target))) {
+    return endRun(context, runId, cancelledByRequest, (now) => now.state === run.state, signal);
+  }
   const outcome = await endingOnFinalErrors(context, runId, isPreparing, signal, () => prepare(context, run, signal));
   if (outcome.kind === "late") await leaveIfEnded(context, run, signal);
   return outcome;
-}
-
-/** Ended and cleaned up meanwhile: what this delivery, or one that failed, made after that clean-up, nobody else would take away. */
-async function leaveIfEnded(context: Context, before: Run, signal: AbortSignal): Promise<void> {
-  const now = (await context.catalog.runs.get(before.runId, signal))?.value;
-  if (now !== undefined && isActive(now)) return;
-  const run = now ?? before;
-  if (run.kind === "restore") await leaveTargets(context, run, signal);
 }
 
 async function prepare(context: Context, run: Preparing, signal: AbortSignal): Promise<StepOutcome> {
@@ -67,10 +66,41 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
   );
   if (begun.kind === "refused" && begun.run?.state !== "preparing")
     return { kind: "late", reason: "the run has moved on" };
+  if (isMachineTarget(run.target)) return prepareAtPlatform(context, run, signal);
   const vault = await context.vault(signal);
-  const sources = await readSources(vault, run, signal);
+  const { disks: sources } = await readSources(vault, run, signal);
   const prepared = await prepareTargets(context, run, sources, signal);
   if (prepared === undefined) return { kind: "late", reason: "the run has ended" };
+  return beginCopying(context, run, { prepared, sources, mine: isPreparing }, signal);
+}
+
+function prepareAtPlatform(context: Context, { runId }: Preparing, signal: AbortSignal): Promise<StepOutcome> {
+  const look = async (run: AtPlatform): Promise<Looked> => {
+    await claimSwapped(context, run, signal);
+    const { restore, sources } = await machineRestoreOf(await context.vault(signal), run, signal);
+    const progress = await context.machines.prepare(restore, run.pending?.operation, signal);
+    if (progress.kind === "waiting") return progress;
+    const mine = (now: Run): boolean => isMine(now, run);
+    const prepared = { disks: run.disks, found: progress };
+    return { kind: "over", outcome: await beginCopying(context, run, { prepared, sources, mine }, signal) };
+  };
+  return atPlatform(context, { runId, state: "preparing" }, look, signal);
+}
+
+async function beginCopying(
+  context: Context,
+  run: Preparing | AtPlatform,
+  made: {
+    readonly prepared: Omit<PreparedRestore, "windows">;
+    readonly sources: readonly ManifestDisk[];
+    /** Whether the row is still the one that this delivery speaks for. */
+    readonly mine: (run: Run) => boolean;
+  },
+  signal: AbortSignal,
+): Promise<StepOutcome> {
+  const { runId } = run;
+  const { prepared, sources, mine } = made;
+  const vault = await context.vault(signal);
   const plan = await planWindows(context, vault, run, sources, signal);
   await createWork(vault, runId, "restorePlan", restorePlanPath, plan, signal);
   const windows = plan.windows.length;
@@ -78,14 +108,15 @@ async function prepare(context: Context, run: Preparing, signal: AbortSignal): P
     context,
     runId,
     (now) =>
-      now.kind === "restore" && now.state === "preparing" && now.cancelRequestedAt === undefined
+      now.kind === "restore" && now.state === "preparing" && mine(now) && now.cancelRequestedAt === undefined
         ? copyRestore(now, { ...prepared, windows })
         : undefined,
     signal,
   );
   if (changed.kind === "refused") {
-    if (changed.run !== undefined && isPreparing(changed.run)) {
-      return endRun(context, runId, cancelledByRequest, isPreparing, signal);
+    const { run: now } = changed;
+    if (now !== undefined && isPreparing(now) && mine(now)) {
+      return endRun(context, runId, cancelledByRequest, (row) => isPreparing(row) && mine(row), signal);
     }
     return { kind: "late", reason: "another delivery was faster" };
   }
@@ -101,32 +132,10 @@ async function sendFirst(context: Context, runId: RunId, windows: number, signal
   if (windows === 0) await context.tasks.send({ kind: "finish-restore", runId }, 0, signal);
 }
 
-/** The disks as their restore points have them. The points were there when they were asked for; they may have been damaged or expired since. */
-async function readSources(vault: OpenVault, run: Preparing, signal: AbortSignal): Promise<readonly ManifestDisk[]> {
-  const read = new Map<PointId, Manifest>();
-  const sources: ManifestDisk[] = [];
-  for (const { name, pointId = run.pointId } of run.disks) {
-    const manifest = read.get(pointId) ?? (await readPoint(vault, run, pointId, signal));
-    read.set(pointId, manifest);
-    const source = manifest.disks.find((one) => one.name === name);
-    if (source === undefined) throw new FarsideError("not-found", `The restore point has no disk ${quote(name)}.`);
-    sources.push(source);
-  }
-  return sources;
-}
-
-async function readPoint(vault: OpenVault, run: Preparing, pointId: PointId, signal: AbortSignal): Promise<Manifest> {
-  const found = await readManifest(vault, run.vmId, pointId, signal);
-  if (found.kind === "standing") return found.manifest;
-  throw new FarsideError("not-found", `The restore point ${pointId} of VM ${run.vmId} is gone.`, {
-    details: { vmId: run.vmId, pointId },
-  });
-}
-
 async function planWindows(
   context: Context,
   vault: OpenVault,
-  run: Preparing,
+  run: Pick<Preparing, "target">,
   sources: readonly ManifestDisk[],
   signal: AbortSignal,
 ): Promise<RestorePlan> {

@@ -17,8 +17,13 @@ export interface ManagedRegion {
   readonly client: ReturnType<typeof computeClient>;
   /** `METHOD path` of each request so far. */
   readonly requests: string[];
-  addVm(name: string, disks: number, osType?: OperatingSystemTypes): Promise<ManagedVm>;
+  addVm(name: string, disks: number, kind?: VmKind): Promise<ManagedVm>;
   stop(): Promise<void>;
+}
+
+export interface VmKind {
+  readonly osType?: OperatingSystemTypes;
+  readonly securityType?: "TrustedLaunch";
 }
 
 export interface ManagedVm {
@@ -29,6 +34,8 @@ export interface ManagedVm {
   clear(disk: number, offset: number, length: number): void;
   /** What the disk holds now. */
   read(disk: number, offset: number, length: number): Promise<Uint8Array>;
+  /** Firmware variables and virtual TPM of a trusted-launch VM, with the footer of its blob. */
+  readGuestState(): Promise<Uint8Array>;
 }
 
 export interface RegionOptions {
@@ -62,13 +69,14 @@ export async function startManagedRegion({ now, takes = () => 0, ...others }: Re
     server,
     client,
     requests,
-    async addVm(name, disks, osType = "Linux") {
+    async addVm(name, disks, { osType = "Linux", securityType } = {}) {
       ready = false;
       const createOption: DiskCreateOption = "Empty";
       const creationData = { createOption };
       const diskIds: string[] = [];
       for (let lun = 0; lun < disks; lun++) {
-        const disk = { location, creationData, diskSizeGB: diskGib };
+        const secure = securityType !== undefined && lun === 0 ? { securityProfile: { securityType } } : {};
+        const disk = { location, creationData, diskSizeGB: diskGib, ...secure };
         const made = await client.disks.createOrUpdate(group, `${name}-${lun}`, disk, poll);
         diskIds.push(made.id ?? "");
       }
@@ -78,7 +86,10 @@ export async function startManagedRegion({ now, takes = () => 0, ...others }: Re
         osDisk: { ...osDisk, osType },
         dataDisks: dataDisks.map((disk, lun) => ({ ...disk, lun })),
       };
-      const vm = await client.virtualMachines.createOrUpdate(group, name, { location, storageProfile }, poll);
+      const uefiSettings = { secureBootEnabled: true, vTpmEnabled: true };
+      const secure = securityType === undefined ? {} : { securityProfile: { securityType, uefiSettings } };
+      const model = { location, storageProfile, ...secure };
+      const vm = await client.virtualMachines.createOrUpdate(group, name, model, poll);
       ready = true;
       return {
         resourceId: parseVmResourceId(vm.id ?? ""),
@@ -86,6 +97,11 @@ export async function startManagedRegion({ now, takes = () => 0, ...others }: Re
         write: (disk, offset, content) => server.arm.store.write(bytesOf(diskIds[disk] ?? ""), offset, content),
         clear: (disk, offset, length) => server.arm.store.clear(bytesOf(diskIds[disk] ?? ""), offset, length),
         read: (disk, offset, length) => server.arm.store.read(bytesOf(diskIds[disk] ?? ""), offset, length),
+        readGuestState: async () => {
+          const { guestState } = server.arm.resources.require(diskIds[0] ?? "");
+          if (guestState === undefined) throw new Error(`${name} has no guest state.`);
+          return server.arm.store.read(guestState, 0, guestState.sizeBytes);
+        },
       };
     },
     async stop() {

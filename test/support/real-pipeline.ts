@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { BlobVaultStore } from "../../shared/adapters/azure/blob-vault-store.ts";
 import { HttpGuestAgent, type GuestLimits } from "../../shared/adapters/azure/http-guest-agent.ts";
+import { ManagedMachineTarget } from "../../shared/adapters/azure/managed/machine/managed-machine-target.ts";
 import { ManagedDiskSource } from "../../shared/adapters/azure/managed/managed-disk-source.ts";
 import { armOpener } from "../../shared/compose/arm.ts";
 import { PageBlobSource } from "../../shared/adapters/azure/page-blob-source.ts";
@@ -64,8 +65,10 @@ export interface RealPipeline {
   protect(vm: RealVm): Promise<VmName>;
   /** Requests a backup and drives it to its end, whatever that is. */
   backup(vm: VmName): Promise<BackupRun>;
-  /** Delivers messages until the run has ended. */
-  drive(runId: RunId): Promise<Run>;
+  /** Delivers messages until the run has ended, or is as it was asked for. */
+  drive(runId: RunId, until?: (run: Run) => boolean): Promise<Run>;
+  /** Puts the clock forward. */
+  advance(ms: number): void;
 }
 
 const limits: StepLimits = {
@@ -100,11 +103,10 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     never,
   );
   const source = new PageBlobSource(accounts);
-  const { armUrl, armPrincipal: principal = "local" } = options;
-  const managed =
-    armUrl === undefined
-      ? undefined
-      : new ManagedDiskSource({ arm: armOpener({ kind: "local", url: armUrl, principal }, clock), clock });
+  // Nobody asks it where there is none.
+  const { armUrl = "http://127.0.0.1:1", armPrincipal: principal = "local" } = options;
+  const arm = armOpener({ kind: "local", url: armUrl, principal }, clock);
+  const managed = new ManagedDiskSource({ arm, clock });
   const reverter = new PageBlobReverter(accounts);
   const queue = new MemoryTaskQueue(clock);
   const context: Context = {
@@ -114,9 +116,10 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     log: { log: () => undefined },
     catalog: new MemoryCatalog(),
     tasks: queue,
-    source: (kind) => (kind === "managed" && managed !== undefined ? managed : source),
+    source: (kind) => (kind === "managed" ? managed : source),
     guest: new HttpGuestAgent(options.guestLimits),
     target: new PageBlobTarget(accounts),
+    machines: new ManagedMachineTarget({ arm, clock }),
     reverter: () => reverter,
     vault: () => Promise.resolve(vault),
     limits: { ...limits, ...options.limits },
@@ -125,10 +128,10 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
   };
 
   let atWork = 0;
-  const drive = async (runId: RunId): Promise<Run> => {
+  const drive = async (runId: RunId, until = hasEnded): Promise<Run> => {
     for (;;) {
       const run = (await context.catalog.runs.get(runId, never))?.value;
-      if (run !== undefined && hasEnded(run)) return run;
+      if (run !== undefined && (hasEnded(run) || until(run))) return run;
       const task = queue.receive(visibilityMs);
       if (task === undefined) {
         const next = atWork === 0 ? queue.pending()[0] : undefined;
@@ -154,6 +157,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     context,
     vault,
     drive,
+    advance: (ms) => void (aheadMs += ms),
     async protect(vm) {
       const now = timestamp(clock.now());
       const policy = parsePolicyName(`for-${vm.name}`);

@@ -9,7 +9,9 @@ import {
   parseVmName,
   type RunId,
 } from "../../shared/core/ids.ts";
+import type { MachineTargetSpec } from "../../shared/core/machine-restore.ts";
 import type { Policy } from "../../shared/core/policy.ts";
+import { parseResourceGroupId, parseVmResourceId } from "../../shared/core/resource-id.ts";
 import type { RestorePoint } from "../../shared/core/restore-point.ts";
 import type { BackupRun, DiskProgress, RestoreRun, RunEvent, SnapshotSet } from "../../shared/core/run.ts";
 import { timestamp } from "../../shared/core/timestamp.ts";
@@ -215,7 +217,84 @@ export function sampleRestoreRuns(first: number): readonly RestoreRun[] {
       error: { code: "internal", message: "x" },
       cleanUp: "pending",
     },
+    ...sampleMachineRestores(first + 6),
   ];
+}
+
+const group = parseResourceGroupId("/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/dr");
+const wishes = {
+  sku: "Premium_LRS",
+  zone: "none",
+  diskEncryptionSetId: `${group}/providers/Microsoft.Compute/diskEncryptionSets/set`,
+  namePrefix: "web-back",
+};
+const machineTargets: readonly MachineTargetSpec[] = [
+  { kind: "managed-disks", resourceGroup: group, location: "northeurope", ...wishes },
+  {
+    kind: "managed-vm",
+    name: "twin",
+    resourceGroup: group,
+    location: "northeurope",
+    size: "Standard_D4s_v5",
+    subnetId: `${group}/providers/Microsoft.Network/virtualNetworks/net/subnets/default`,
+    networkSecurityGroupId: "none",
+    keepPrivateAddresses: true,
+    leaveStopped: true,
+    ...wishes,
+  },
+  { kind: "swap-disks", mayStop: true, namePrefix: "web-back" },
+];
+
+/** A restore to the platform in each of the states that have something of their own for it, of each kind. */
+function sampleMachineRestores(first: number): readonly RestoreRun[] {
+  const url = `${group}/providers/Microsoft.Compute/disks/web-back-os`;
+  const facts = (n: number) =>
+    ({
+      runId: sampleRunId(n),
+      vm: sampleVm.name,
+      vmId: sampleVm.vmId,
+      createdAt: at,
+      kind: "restore",
+      pointId: samplePointId(1),
+      disks: [
+        {
+          name: parseDiskName("os"),
+          sizeBytes: 1 << 30,
+          url,
+          restoredBytes: 0,
+          pointId: samplePointId(1),
+          drive: { role: "os", lun: 0, logicalSectorSize: 512 },
+        },
+      ],
+      startedAt: at,
+      machine: {
+        snapshotAt: at,
+        osType: "linux",
+        resourceId: parseVmResourceId(`${group}/providers/Microsoft.Compute/virtualMachines/web`),
+        notes: ["An extension is not made again."],
+        made: [{ kind: "disk", id: url }],
+      },
+    }) as const;
+  const pending = { operation: '{"kind":"sample"}', lookAt: at, leaseUntil: at };
+  return machineTargets.flatMap((target, kind): readonly RestoreRun[] => [
+    { ...facts(first + 3 * kind), target, state: "preparing", pending },
+    {
+      ...facts(first + 3 * kind + 1),
+      target,
+      state: "finishing",
+      progress: { windows: 2, windowsDone: 2 },
+      pending: { lookAt: at, leaseUntil: at },
+    },
+    {
+      ...facts(first + 3 * kind + 2),
+      target,
+      state: "cancelled",
+      finishedAt: at,
+      error: { code: "cancelled", message: "By request." },
+      cleanUp: "pending",
+      cleanUpAt: at,
+    },
+  ]);
 }
 
 export function sampleEvent(runId: RunId, n: number): RunEvent {

@@ -14,6 +14,7 @@ import type { Context } from "../../shared/operations/context.ts";
 import { createTransfer } from "../../shared/operations/transfer.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { DiskSource, VmInspection } from "../../shared/ports/disk-source.ts";
+import type { MachineTarget } from "../../shared/ports/machine-target.ts";
 import type { RunTarget } from "../../shared/ports/run-target.ts";
 import type { GuestAgent } from "../../shared/ports/guest-agent.ts";
 import { requireSource } from "../../shared/core/vm.ts";
@@ -58,6 +59,7 @@ export function createTestApp(): TestApp {
     source: () => sourceOf(disks),
     guest: missing("guest") as GuestAgent,
     target: missing("target") as RunTarget,
+    machines: missing("machines") as MachineTarget,
     reverter: () => undefined,
     vault: (signal) => initVault({ store, clock, random, encryption: { kind: "none" } }, signal),
     limits: { windowBytes: 1 << 20, stepBudgetMs: 10_000, windowsAhead: 2, chunksAtOnce: 2, sampleChunks: 1 },

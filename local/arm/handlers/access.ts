@@ -2,8 +2,9 @@
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
-import type { Access } from "../data/grants.ts";
-import { asText, propertiesOf, type Resource } from "../resources.ts";
+import type { Access, Grant } from "../data/grants.ts";
+import { guestStateId, requireGuestState } from "../disks/guest-state.ts";
+import { asText, type Json, propertiesOf, type Resource } from "../resources.ts";
 import { attachedTo, invalid } from "./disks.ts";
 
 const compute = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Compute";
@@ -29,17 +30,26 @@ function beginAccess(arm: Arm, { id, body }: ArmCall): Reply {
     throw invalid(`durationInSeconds ${String(seconds)} is not between 1 and ${longestSeconds}.`);
   }
   refuseAccess(arm, resource, access);
-  const finish = (): { readonly accessSAS: string } => {
+  const withGuestState = body["getSecureVMGuestStateSAS"] === true;
+  if (withGuestState) requireGuestState(resource);
+  const finish = (): Json => {
     const { familyId, incrementalSnapshotFamilyId } = propertiesOf(resource);
     const family = asText(incrementalSnapshotFamilyId) ?? asText(familyId);
-    const asked = { resourceId: resource.id, access, familyId: family, expiresAt: arm.now() + seconds * 1000 };
-    const grant = arm.grants.begin(asked, arm.now());
+    const expiresAt = arm.now() + seconds * 1000;
+    const accessSAS = sasOf(arm, { resourceId: resource.id, access, familyId: family, expiresAt });
     if (access === "Write") arm.resources.change(id, { diskState: "ActiveUpload" });
-    const letters = access === "Read" ? "r" : "rw";
-    const query = `sv=2018-03-28&sr=b&sp=${letters}&se=${encodeURIComponent(new Date(grant.expiresAt).toISOString())}&sig=${grant.signature}`;
-    return { accessSAS: `${arm.dataUrl()}/${grant.name}/abcd?${query}` };
+    if (!withGuestState) return { accessSAS };
+    const guestState = { resourceId: guestStateId(resource.id), access, familyId: undefined, expiresAt };
+    return { accessSAS, securityDataAccessSAS: sasOf(arm, guestState) };
   };
   return accept(arm, { name: "access/begin", finish });
+}
+
+function sasOf(arm: Arm, asked: Omit<Grant, "name" | "signature">): string {
+  const grant = arm.grants.begin(asked, arm.now());
+  const letters = asked.access === "Read" ? "r" : "rw";
+  const query = `sv=2018-03-28&sr=b&sp=${letters}&se=${encodeURIComponent(new Date(grant.expiresAt).toISOString())}&sig=${grant.signature}`;
+  return `${arm.dataUrl()}/${grant.name}/abcd?${query}`;
 }
 
 function accessOf(value: unknown): Access {
@@ -68,6 +78,7 @@ function endAccess(arm: Arm, { id }: ArmCall): Reply {
   const resource = arm.resources.require(id);
   const finish = (): undefined => {
     arm.grants.end(resource.id);
+    arm.grants.end(guestStateId(resource.id));
     if (propertiesOf(resource)["diskState"] === "ActiveUpload") arm.resources.change(id, { diskState: "Unattached" });
     return undefined;
   };

@@ -1,10 +1,11 @@
 /** Managed disks: empty, for upload, from a snapshot, from a disk restore point. */
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
-import { accept, ok, page } from "../arm.ts";
+import { accept, acceptRemoval, ok, page, refuseStanding } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
 import { diskBytes, footerBytes, grownBytes, newDiskBytes } from "../disks/disk-bytes.ts";
 import type { Bytes } from "../disks/disk-store.ts";
+import { bornGuestState, emptyGuestState, isTrustedLaunch } from "../disks/guest-state.ts";
 import { asList, asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
 
 const type = "Microsoft.Compute/disks";
@@ -12,7 +13,11 @@ const inGroup = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupNa
 
 export const diskRoutes: readonly Route[] = [
   { method: "PUT", template: `${inGroup}/{diskName}`, handle: putDisk },
-  { method: "GET", template: `${inGroup}/{diskName}`, handle: (arm, call) => ok(arm.resources.require(call.id).body) },
+  {
+    method: "GET",
+    template: `${inGroup}/{diskName}`,
+    handle: (arm, call) => ok(shown(arm, arm.resources.require(call.id))),
+  },
   { method: "PATCH", template: `${inGroup}/{diskName}`, handle: updateDisk },
   { method: "DELETE", template: `${inGroup}/{diskName}`, handle: deleteDisk },
   { method: "GET", template: inGroup, handle: listDisks },
@@ -21,15 +26,26 @@ export const diskRoutes: readonly Route[] = [
 
 function listDisks(arm: Arm, call: ArmCall): Reply {
   const scope = call.id.slice(0, call.id.toLowerCase().indexOf("/providers/"));
-  const bodies = arm.resources.below(scope, type).map(({ body }) => body);
+  const bodies = arm.resources.below(scope, type).map((disk) => shown(arm, disk));
   return page(call, bodies, 100, call.id);
+}
+
+/** With the VM that it is attached to. */
+function shown(arm: Arm, disk: Resource): Json {
+  const owner = attachedTo(arm, disk.id);
+  if (owner === undefined) return disk.body;
+  const diskState = propertiesOf(owner)["powerState"] === "deallocated" ? "Reserved" : "Attached";
+  return { ...disk.body, managedBy: owner.id, properties: { ...propertiesOf(disk), diskState } };
 }
 
 async function putDisk(arm: Arm, call: ArmCall): Promise<Reply> {
   const { id, body } = call;
   const properties = asObject(body["properties"]);
+  refuseStanding(arm, call);
   if (arm.resources.get(id) !== undefined) return updateDisk(arm, call);
   const made = await contentOf(arm, asObject(properties["creationData"]), properties);
+  // Another request may have made it meanwhile.
+  refuseStanding(arm, call);
   const unique = {
     uniqueId: randomUUID(),
     timeCreated: new Date(arm.now()).toISOString(),
@@ -41,12 +57,19 @@ async function putDisk(arm: Arm, call: ArmCall): Promise<Reply> {
     id,
     type,
     bytes: made.bytes,
+    ...(made.guestState === undefined ? {} : { guestState: made.guestState }),
     body: {
       ...body,
       id,
       name: call.params["diskName"],
       type,
-      properties: { networkAccessPolicy: "AllowAll", ...properties, ...unique, provisioningState: "Creating" },
+      properties: {
+        networkAccessPolicy: "AllowAll",
+        ...made.inherited,
+        ...properties,
+        ...unique,
+        provisioningState: "Creating",
+      },
     },
   };
   arm.resources.put(resource);
@@ -58,32 +81,55 @@ async function putDisk(arm: Arm, call: ArmCall): Promise<Reply> {
 /** The bounds of `uploadSizeBytes`: 20 MiB and 32 TiB (less one GiB), and the footer. */
 const uploadBounds = { least: 20 * 1024 ** 2 + footerBytes, most: 35_183_298_347_520 };
 
-async function contentOf(
-  arm: Arm,
-  creation: Json,
-  properties: Json,
-): Promise<{ readonly bytes: Bytes; readonly state: string }> {
+interface Content {
+  readonly bytes: Bytes;
+  readonly guestState?: Bytes;
+  readonly state: string;
+  /** Properties that a copy has from its source. */
+  readonly inherited?: Json;
+}
+
+async function contentOf(arm: Arm, creation: Json, properties: Json): Promise<Content> {
+  const trusted = isTrustedLaunch(properties);
+  const guestState = async () => (trusted ? { guestState: await bornGuestState(arm.store, arm.now()) } : {});
   switch (creation["createOption"]) {
     case "Empty": {
-      const size = sizeOf(properties["diskSizeGB"]);
-      return { bytes: await newDiskBytes(arm.store, size, arm.now()), state: "Unattached" };
+      const bytes = await newDiskBytes(arm.store, sizeOf(properties["diskSizeGB"]), arm.now());
+      return { bytes, ...(await guestState()), state: "Unattached" };
     }
-    case "Upload": {
-      const size = Number(creation["uploadSizeBytes"]);
-      if (!(size >= uploadBounds.least && size <= uploadBounds.most) || size % 512 !== 0) {
-        throw invalid(`uploadSizeBytes ${size} is not within ${uploadBounds.least} and ${uploadBounds.most}.`);
-      }
-      return { bytes: arm.store.create(size), state: "ReadyToUpload" };
+    case "Upload":
+      return { bytes: arm.store.create(uploadSize(creation)), ...(await guestState()), state: "ReadyToUpload" };
+    case "UploadPreparedSecure": {
+      if (!trusted)
+        throw invalid("createOption UploadPreparedSecure needs securityProfile.securityType TrustedLaunch.");
+      const empty = await emptyGuestState(arm.store, arm.now());
+      return { bytes: arm.store.create(uploadSize(creation)), guestState: empty, state: "ReadyToUpload" };
     }
     case "Copy":
-    case "Restore": {
-      const source = arm.resources.require(asText(creation["sourceResourceId"]) ?? "");
-      if (source.bytes === undefined) throw invalid(`${source.id} is no disk, snapshot or disk restore point.`);
-      return { bytes: arm.store.copyOf(source.bytes), state: "Unattached" };
-    }
+    case "Restore":
+      return copied(arm, asText(creation["sourceResourceId"]) ?? "");
     default:
       throw invalid(`createOption ${String(creation["createOption"])} is not one that this region knows.`);
   }
+}
+
+function uploadSize(creation: Json): number {
+  const size = Number(creation["uploadSizeBytes"]);
+  if (size >= uploadBounds.least && size <= uploadBounds.most && size % 512 === 0) return size;
+  throw invalid(`uploadSizeBytes ${size} is not within ${uploadBounds.least} and ${uploadBounds.most}.`);
+}
+
+function copied(arm: Arm, sourceId: string): Content {
+  const source = arm.resources.require(sourceId);
+  if (source.bytes === undefined) throw invalid(`${source.id} is no disk, snapshot or disk restore point.`);
+  const { osType, hyperVGeneration, securityProfile } = propertiesOf(source);
+  const inherited = Object.entries({ osType, hyperVGeneration, securityProfile });
+  return {
+    bytes: arm.store.copyOf(source.bytes),
+    ...(source.guestState === undefined ? {} : { guestState: arm.store.copyOf(source.guestState) }),
+    state: "Unattached",
+    inherited: Object.fromEntries(inherited.filter(([, value]) => value !== undefined)),
+  };
 }
 
 function sizeOf(diskSizeGB: unknown): number {
@@ -93,14 +139,21 @@ function sizeOf(diskSizeGB: unknown): number {
 
 async function updateDisk(arm: Arm, { id, body }: ArmCall): Promise<Reply> {
   const before = arm.resources.require(id);
+  if (propertiesOf(before)["provisioningState"] === "Deleting") {
+    throw new ServiceError(409, "OperationNotAllowed", `The disk ${id} is being deleted.`);
+  }
   const wanted = asObject(body["properties"])["diskSizeGB"];
   if (wanted !== undefined) await growDisk(arm, before, sizeOf(wanted));
   const finish = (): Json => {
     const now = arm.resources.require(id);
     const tags = body["tags"] === undefined ? {} : { tags: body["tags"] };
-    return arm.resources.put({ ...now, body: { ...now.body, ...tags } }).body;
+    const changed = arm.resources.put({ ...now, body: { ...now.body, ...tags } });
+    if (propertiesOf(changed)["provisioningState"] === "Deleting") return changed.body;
+    return arm.resources.change(id, { provisioningState: "Succeeded" }).body;
   };
-  return accept(arm, { name: "disks/write", finish }, { status: 202, first: before.body });
+  const changing = arm.resources.change(id, { provisioningState: "Updating" });
+  const onFailure = (): void => void arm.resources.change(id, { provisioningState: "Failed" });
+  return accept(arm, { name: "disks/write", finish, onFailure }, { status: 202, first: changing.body });
 }
 
 async function growDisk(arm: Arm, disk: Resource, sizeBytes: number): Promise<void> {
@@ -118,11 +171,7 @@ function deleteDisk(arm: Arm, { id }: ArmCall): Reply {
     throw new ServiceError(409, "OperationNotAllowed", `Disk ${id} is attached to VM ${owner.id}.`);
   }
   refuseShared(arm, id);
-  const finish = (): undefined => {
-    arm.resources.remove(id);
-    return undefined;
-  };
-  return accept(arm, { name: "disks/delete", finish });
+  return acceptRemoval(arm, "disks/delete", disk);
 }
 
 /** The VM that a disk is attached to. */

@@ -124,7 +124,7 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
   for (const diskId of disksOf(vm)) {
     if (excluded.has(diskId)) continue;
     const disk = arm.resources.require(diskId);
-    const { bytes, properties: told } = snapshotOf(arm, disk);
+    const { content, properties: told } = snapshotOf(arm, disk);
     const { incrementalSnapshotFamilyId, diskSizeGB: _, diskSizeBytes: __, ...rest } = told;
     const name = `${nameOf(disk.id)}_${randomUUID()}`;
     const diskPointId = `${id}/diskRestorePoints/${name}`;
@@ -140,7 +140,7 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
     arm.resources.put({
       id: diskPointId,
       type: diskPointType,
-      bytes,
+      ...content,
       body: { id: diskPointId, name, type: diskPointType, properties: facts },
     });
     taken.set(diskId, diskPointId);

@@ -55,7 +55,7 @@ function putSnapshot(arm: Arm, call: ArmCall): Reply {
   const resource: Resource = {
     id,
     type,
-    bytes: taken.bytes,
+    ...taken.content,
     body: {
       ...body,
       id,
@@ -106,18 +106,21 @@ function refuseTooMany(arm: Arm, disk: Resource): void {
 export function snapshotOf(arm: Arm, disk: Resource) {
   if (disk.bytes === undefined) throw invalid(`${disk.id} has no bytes to snapshot.`);
   const { snapshot, disk: goesOn } = arm.store.snapshot(disk.bytes);
-  arm.resources.put({ ...disk, bytes: goesOn });
-  const { osType, hyperVGeneration, uniqueId } = propertiesOf(disk);
+  const state = disk.guestState === undefined ? undefined : arm.store.snapshot(disk.guestState);
+  arm.resources.put({ ...disk, bytes: goesOn, ...(state === undefined ? {} : { guestState: state.disk }) });
+  const content = { bytes: snapshot, ...(state === undefined ? {} : { guestState: state.snapshot }) };
+  const { osType, hyperVGeneration, securityProfile, uniqueId } = propertiesOf(disk);
   const properties: Json = {
     diskSizeBytes: diskBytes(snapshot),
     diskSizeGB: Math.ceil(diskBytes(snapshot) / 1024 ** 3),
     ...(osType === undefined ? {} : { osType }),
     ...(hyperVGeneration === undefined ? {} : { hyperVGeneration }),
+    ...(securityProfile === undefined ? {} : { securityProfile }),
     completionPercent: 100,
     snapshotAccessState: "Available",
     incrementalSnapshotFamilyId: familyOf(String(uniqueId)),
   };
-  return { bytes: snapshot, properties };
+  return { content, properties };
 }
 
 /** One family for each disk, told apart from the disk's own id. */

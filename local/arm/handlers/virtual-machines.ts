@@ -1,7 +1,7 @@
 /** Virtual machines: their model, their power state, commands run in them. */
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
-import { accept, ok, page } from "../arm.ts";
+import { accept, acceptRemoval, ok, page, refuseStanding } from "../arm.ts";
 import { runInGuest } from "../guest-shell.ts";
 import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
@@ -89,6 +89,7 @@ function listExtensions(arm: Arm, call: ArmCall): Reply {
 
 function putVm(arm: Arm, call: ArmCall): Reply {
   const { id, body } = call;
+  refuseStanding(arm, call);
   const before = arm.resources.get(id);
   const properties = asObject(body["properties"]);
   checkModel(arm, id, properties);
@@ -156,23 +157,36 @@ function checkModel(arm: Arm, id: string, properties: Json): void {
 }
 
 function deleteVm(arm: Arm, { id }: ArmCall): Reply {
-  if (arm.resources.get(id) === undefined) return { kind: "done", status: 204 };
-  const finish = (): undefined => {
-    arm.resources.remove(id);
-    return undefined;
-  };
-  return accept(arm, { name: "virtualMachines/delete", finish });
+  const vm = arm.resources.get(id);
+  if (vm === undefined) return { kind: "done", status: 204 };
+  return acceptRemoval(arm, "virtualMachines/delete", vm);
 }
 
+/** Under way it shows as such, and the other way is refused: one operation at a time. One that fails leaves the VM as it was. */
 function power(arm: Arm, { id }: ArmCall, state: "running" | "stopped" | "deallocated"): Reply {
-  arm.resources.require(id);
+  const before = asText(propertiesOf(arm.resources.require(id))["powerState"]) ?? "running";
+  const [name, moving] = moves[state];
+  if (movingStates.includes(before) && before !== moving) {
+    throw new ServiceError(409, "Conflict", `The VM ${id} is ${before}: wait for that operation to end.`);
+  }
+  if (before !== state) arm.resources.change(id, { powerState: moving });
   const finish = (): undefined => {
     arm.resources.change(id, { powerState: state });
     return undefined;
   };
-  const name = { running: "start", stopped: "powerOff", deallocated: "deallocate" }[state];
-  return accept(arm, { name: `virtualMachines/${name}`, finish });
+  // Asked for twice, the first one puts it back.
+  const onFailure = (): void => {
+    if (before !== moving) arm.resources.change(id, { powerState: before });
+  };
+  return accept(arm, { name: `virtualMachines/${name}`, finish, onFailure });
 }
+
+const moves = {
+  running: ["start", "starting"],
+  stopped: ["powerOff", "stopping"],
+  deallocated: ["deallocate", "deallocating"],
+} as const;
+const movingStates: readonly string[] = Object.values(moves).map(([, moving]) => moving);
 
 async function runCommand(arm: Arm, { id, body }: ArmCall): Promise<Reply> {
   const vm = arm.resources.require(id);

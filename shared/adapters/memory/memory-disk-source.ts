@@ -9,7 +9,6 @@ import type { TransientCondition } from "../../core/preflight.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import { timestamp } from "../../core/timestamp.ts";
 import type { PageBlobDisk, ProtectedVm } from "../../core/vm.ts";
-import { requireSource } from "../../core/vm.ts";
 import type {
   ByteRange,
   ChangedRange,
@@ -55,6 +54,8 @@ export class MemoryDiskSource implements DiskSource {
   achieves: Achieved = { level: "filesystem" };
   /** How often an attempt has to look again before its snapshots are there. */
   waits = 0;
+  /** The disks that a VM of the platform has now. */
+  disksOfMachine: (resourceId: string) => readonly PageBlobDisk[] = () => [];
   /** Snapshots of one set lie this far apart, by the source's clock. */
   skewMs = 0;
   readonly #now: () => number;
@@ -74,6 +75,11 @@ export class MemoryDiskSource implements DiskSource {
   /** A new, empty disk; one of this URL is replaced by a disk of another identity. */
   addDisk(url: string, sizeBytes: number): void {
     this.#disks.set(url, { identity: `disk-${++this.#made}`, ...emptyImage(sizeBytes) });
+  }
+
+  /** A disk that a platform has made of this. */
+  putDisk(url: string, image: SparseImage): void {
+    this.#disks.set(url, { identity: `disk-${++this.#made}`, sizeBytes: image.sizeBytes, pages: image.pages });
   }
 
   removeDisk(url: string): void {
@@ -124,12 +130,13 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   inspect(vm: ProtectedVm, signal: AbortSignal): Promise<VmInspection> {
-    const source = requireSource(vm, "page-blob");
+    const disks = this.#disksOf(vm);
+    const said = vm.source.kind === "page-blob" ? vm.source.powerState : undefined;
     return this.#turn(signal, () => ({
-      powerState: source.powerState ?? this.powerState,
+      powerState: said ?? this.powerState,
       conditions: this.conditions,
-      disks: source.disks.map((disk) => this.#describe(disk)),
-      configuration: { name: vm.name, disks: source.disks.map(({ name, role }) => ({ name, role })) },
+      disks: disks.map((disk) => this.#describe(disk)),
+      configuration: { name: vm.name, disks: disks.map(({ name, role }) => ({ name, role })) },
     }));
   }
 
@@ -181,7 +188,7 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
-    const urls = new Set(requireSource(vm, "page-blob").disks.map((disk) => disk.url));
+    const urls = new Set(this.#disksOf(vm).map((disk) => disk.url));
     return this.#turn(signal, () =>
       [...this.#snapshots]
         .filter(([, snapshot]) => urls.has(snapshot.url))
@@ -207,7 +214,8 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   accountOf(reference: Reference): string {
-    return new URL(reference["url"] ?? "").host;
+    const { url = "" } = reference;
+    return URL.canParse(url) ? new URL(url).host : "the platform";
   }
 
   probeDiff(_reference: Reference, signal: AbortSignal): Promise<{ diff: "exact" | "wrong"; note?: string }> {
@@ -259,8 +267,12 @@ export class MemoryDiskSource implements DiskSource {
     return { name, ...(lun === undefined ? {} : { lun }), role, sizeBytes, logicalSectorSize: 512, identity };
   }
 
+  #disksOf({ source }: ProtectedVm): readonly PageBlobDisk[] {
+    return source.kind === "managed" ? this.disksOfMachine(source.resourceId) : source.disks;
+  }
+
   #urlOf(vm: ProtectedVm, name: DiskName): string {
-    const disk = requireSource(vm, "page-blob").disks.find((one) => one.name === name);
+    const disk = this.#disksOf(vm).find((one) => one.name === name);
     if (disk === undefined) throw new FarsideError("not-found", `The VM ${vm.name} has no disk ${name}.`);
     return disk.url;
   }

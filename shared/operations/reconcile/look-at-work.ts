@@ -15,6 +15,7 @@ import { planPath, resultPrefix, windowOfPath } from "../backup/work-paths.ts";
 import type { ReconcileCounts } from "./counts.ts";
 import { restoreResultPrefix } from "../restore/work-paths.ts";
 import { endRun } from "../run/end-run.ts";
+import { isOwned } from "../run/owned.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { listWorkBlobs, putWorkBlob } from "../vault/work-blobs.ts";
 import { readWork } from "../work.ts";
@@ -117,7 +118,8 @@ async function endIfTooLong(
   if (msBetween(run.createdAt, serviceTime) < longestRestoreMs) return false;
   const message = `The restore did not come to its end within ${longestRestoreMs / 86_400_000} days of ${run.createdAt}: restore fewer disks at once, or see in its events what held it up.`;
   const end = { state: "failed", error: { code: "deadline-passed", message } } as const;
-  return (await endRun(context, run.runId, end, () => true, signal)).kind === "ended";
+  const mine = (now: ActiveRun): boolean => !isOwned(context, now);
+  return (await endRun(context, run.runId, end, mine, signal)).kind === "ended";
 }
 
 async function driveBackup(

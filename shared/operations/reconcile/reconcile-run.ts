@@ -1,4 +1,5 @@
 import { reconcileAction } from "../../core/reconcile-decision.ts";
+import type { ActiveRun } from "../../core/run-transitions.ts";
 import { isActive, withoutFreeze } from "../../core/run-transitions.ts";
 import type { Run } from "../../core/run.ts";
 import { timestamp } from "../../core/timestamp.ts";
@@ -8,6 +9,7 @@ import type { ReconcileCounts } from "./counts.ts";
 import { changeRun } from "../run/change-run.ts";
 import { thawOf, tryCleanUp } from "../run/clean-up-run.ts";
 import { cancelledByRequest, endRun } from "../run/end-run.ts";
+import { isOwned } from "../run/owned.ts";
 import { recordResent } from "./record-resent.ts";
 import { lookAtWork } from "./look-at-work.ts";
 
@@ -22,17 +24,21 @@ export async function reconcileRun(
   switch (action.kind) {
     case "leave":
       return;
-    case "clean-up":
-      if (await tryCleanUp(context, action.run, signal)) counts.runsCleaned++;
-      else counts.failures++;
+    case "clean-up": {
+      const cleaned = await tryCleanUp(context, action.run, signal);
+      if (cleaned === "done") counts.runsCleaned++;
+      else if (cleaned === "failed") counts.failures++;
       return;
+    }
     case "cancel": {
-      const ended = await endRun(context, run.runId, cancelledByRequest, (now) => now.state === run.state, signal);
+      // Somebody may have begun to look at the platform since the row was read.
+      const mine = (now: ActiveRun): boolean => now.state === run.state && !isOwned(context, now);
+      const ended = await endRun(context, run.runId, cancelledByRequest, mine, signal);
       if (ended.kind === "ended") counts.runsEnded++;
       return;
     }
-    case "resend-start":
-      await resendStart(context, run, signal);
+    case "resend":
+      await resend(context, run, signal);
       counts.runsDriven++;
       return;
     case "recover-attempt": {
@@ -68,20 +74,26 @@ async function thawLeft(context: Context, run: Run, signal: AbortSignal): Promis
 }
 
 /** Row first: with its new time the run is left alone for a while, so that a slow queue is not filled with copies. */
-async function resendStart(context: Context, run: Run, signal: AbortSignal): Promise<void> {
+async function resend(context: Context, run: Run, signal: AbortSignal): Promise<void> {
   const { runId } = run;
   const notBefore = timestamp(context.clock.now());
   await changeRun(
     context,
     runId,
     (now) => {
-      if (now.kind !== "backup") return undefined;
+      if (now.kind === "restore") {
+        const looks = now.state === "preparing" || now.state === "finishing";
+        return looks && now.pending !== undefined && now.state === run.state && !isOwned(context, now)
+          ? { ...now, pending: { ...now.pending, lookAt: notBefore } }
+          : undefined;
+      }
       if (now.state === "queued") return { ...now, notBefore };
       if (now.state !== "snapshotting" || now.pending === undefined) return undefined;
       return { ...now, pending: { ...now.pending, lookAt: notBefore } };
     },
     signal,
   );
-  await context.tasks.send({ kind: run.kind === "backup" ? "start-backup" : "start-restore", runId }, 0, signal);
+  const restoring = run.state === "finishing" ? "finish-restore" : "start-restore";
+  await context.tasks.send({ kind: run.kind === "backup" ? "start-backup" : restoring, runId }, 0, signal);
   await recordResent(context, run, "Its message was sent again.", signal);
 }

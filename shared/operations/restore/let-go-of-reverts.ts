@@ -9,12 +9,14 @@ import type { RunId } from "../../core/ids.ts";
 import { longestRestoreMs } from "../../core/restore-plan.ts";
 import { isActive } from "../../core/run-transitions.ts";
 import type { Run } from "../../core/run.ts";
+import { isMachineTarget } from "../../core/run.ts";
 import { epochMs } from "../../core/timestamp.ts";
 import { ulidEpochMs } from "../../core/ulid.ts";
 import type { ProtectedVm } from "../../core/vm.ts";
 import type { Context } from "../context.ts";
 import { forgetReverts } from "../run/claim-vm.ts";
 import { leaveReverted, reverterOf } from "./revert-disks.ts";
+import { takeBackAgain } from "./take-back-machine.ts";
 
 /** After its run's end a step may come back for so long: a process lives for hours at most. */
 const comebackMs = 24 * 3_600_000;
@@ -40,6 +42,7 @@ async function letGo(
   run: Run | undefined,
   signal: AbortSignal,
 ): Promise<void> {
+  if (run?.kind === "restore" && isMachineTarget(run.target)) return takeBackAgain(context, run, signal);
   if (run?.kind === "restore") {
     for (const disk of run.disks) await leaveReverted(context, run, disk, signal);
     return;

@@ -1,18 +1,21 @@
 /**
- * What the steps of a restore do with its targets as a whole, for each kind: page blobs in a container, or the VM's own disks. Every
- * part may run twice, at once, or stop anywhere.
+ * What the steps of a restore do with its targets as a whole, for each kind: page blobs in a container, the VM's own disks, or what the
+ * platform makes. Every part may run twice, at once, or stop anywhere.
  */
 import { FarsideError } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { RestoreIn } from "../../core/run-transitions.ts";
 import type { RestoreDisk, RestoreRun, SafetySnapshot } from "../../core/run.ts";
 import { epochMs } from "../../core/timestamp.ts";
+import { isMachineTarget, ownsVm } from "../../core/run.ts";
 import type { ManifestDisk } from "../../core/vault/manifest.ts";
 import type { Context } from "../context.ts";
 import { settleReverts } from "./half-reverts.ts";
 import { releaseVm } from "../run/claim-vm.ts";
 import { recordEvent } from "../run/record-event.ts";
+import { accessGraceMs } from "./access-grace.ts";
 import { leaveReverted, prepareRevert } from "./revert-disks.ts";
+import { reopenTakeBack, takeBackMachine, type CleanedUp } from "./take-back-machine.ts";
 import { isStillActive } from "../run/still-active.ts";
 
 type Ended = RestoreIn<"succeeded" | "failed" | "cancelled">;
@@ -34,6 +37,7 @@ export async function prepareTargets(
     const safety = await prepareRevert(context, run, sources, signal);
     return safety && { disks: run.disks, safety };
   }
+  if (target.kind !== "container") throw new FarsideError("internal", "The platform makes these targets.");
   const disks: RestoreDisk[] = [];
   for (const disk of run.disks) {
     if (!(await isStillActive(context, runId, signal))) return undefined;
@@ -50,6 +54,7 @@ export async function prepareTargets(
 
 /** What a late delivery has made ready for a run that had ended by then: nobody else would take it away. */
 export async function leaveTargets(context: Context, run: RestoreRun, signal: AbortSignal): Promise<void> {
+  if (isMachineTarget(run.target)) return reopenTakeBack(context, run, signal);
   if (run.target.kind === "revert") {
     for (const disk of run.disks) await leaveReverted(context, run, disk, signal);
     return;
@@ -57,11 +62,18 @@ export async function leaveTargets(context: Context, run: RestoreRun, signal: Ab
   for (const disk of run.disks) await context.target.discard(disk, run.runId, signal);
 }
 
-/** How long after its end a run's clean-up waits for access that was taken away. */
-const accessGraceMs = 24 * 3_600_000;
+/** Removes what an ended run left at its targets, or puts back what stood there. `later`: the row says when to go on. */
+export async function cleanUpTargets(context: Context, run: Ended, signal: AbortSignal): Promise<CleanedUp> {
+  if (!isMachineTarget(run.target)) await cleanUpDisks(context, run, signal);
+  else if (run.state !== "succeeded" && (await takeBackMachine(context, run, signal)) === "later") return "later";
+  if (ownsVm(run.target)) {
+    await settleReverts(context, run, signal);
+    await releaseVm(context, run.vmId, run.runId, signal);
+  }
+  return "done";
+}
 
-/** Removes what an ended run left at its targets, or puts back what stood there. */
-export async function cleanUpTargets(context: Context, run: Ended, signal: AbortSignal): Promise<void> {
+async function cleanUpDisks(context: Context, run: Ended, signal: AbortSignal): Promise<void> {
   const left: { readonly disk: RestoreDisk; readonly error: FarsideError }[] = [];
   for (const disk of run.disks) {
     try {
@@ -74,10 +86,6 @@ export async function cleanUpTargets(context: Context, run: Ended, signal: Abort
     }
   }
   if (left.length > 0) await tellOfLeft(context, run, left, signal);
-  if (run.target.kind === "revert") {
-    await settleReverts(context, run, signal);
-    await releaseVm(context, run.vmId, run.runId, signal);
-  }
 }
 
 /** One event for all disks: a run has one of a name at one instant, and this is recorded again where the clean-up is repeated. */
@@ -98,5 +106,5 @@ async function cleanUpTarget(context: Context, run: Ended, disk: RestoreDisk, si
   const { runId, target } = run;
   if (target.kind === "revert") return leaveReverted(context, run, disk, signal);
   if (run.state !== "succeeded") return context.target.takeBack(disk, runId, signal);
-  if (target.overwrite === true) await context.target.release(disk, runId, signal);
+  if (target.kind === "container" && target.overwrite === true) await context.target.release(disk, runId, signal);
 }

@@ -1,20 +1,23 @@
 /**
- * One run at a time, a backup or a revert, owns a VM: `vmStates.activeRunId`, changed by ETag.
+ * One run at a time, a backup, a revert or an exchange of disks, owns a VM: `vmStates.activeRunId`, changed by ETag.
  *
- * A claim whose run has ended, or never came to be, is taken over: nobody waits for the dead.
+ * A claim whose run has ended, or never came to be, is taken over: nobody waits for the dead. But an exchange that failed owns its VM until the
+ * VM has its former disks again, for a day at most.
  */
 import { FarsideError } from "../../core/errors.ts";
 import type { PointId, RunId, VmId } from "../../core/ids.ts";
 import { isActive } from "../../core/run-transitions.ts";
 import type { Timestamp } from "../../core/timestamp.ts";
+import { epochMs } from "../../core/timestamp.ts";
 import type { VmState } from "../../core/vm.ts";
 import type { Context } from "../context.ts";
+import { accessGraceMs } from "../restore/access-grace.ts";
 
 export type VmClaim = { readonly kind: "claimed" } | { readonly kind: "held"; readonly by: RunId };
 
 const maxRounds = 10;
 
-/** A revert is noted as one: from its claim on it may take hold of the disks, also after its end where it comes back late. */
+/** A revert, or an exchange, is noted as one: from its claim on it may take hold of the disks, also after its end where it comes back late. */
 export async function claimVm(
   context: Context,
   claim: { readonly vmId: VmId; readonly runId: RunId; readonly as: "backup" | "revert" },
@@ -106,8 +109,10 @@ export async function noteRestorePoint(
 }
 
 async function isRunning(context: Context, runId: RunId, signal: AbortSignal): Promise<boolean> {
-  const stored = await context.catalog.runs.get(runId, signal);
-  return stored !== undefined && isActive(stored.value);
+  const run = (await context.catalog.runs.get(runId, signal))?.value;
+  if (run === undefined || isActive(run)) return run !== undefined;
+  if (run.kind !== "restore" || run.target.kind !== "swap-disks" || run.cleanUp === "done") return false;
+  return context.clock.now() - epochMs(run.finishedAt) < accessGraceMs;
 }
 
 /** Of two changes at once, both are made: `decide` is asked again with the newer row, and says `undefined` where nothing is to change. */

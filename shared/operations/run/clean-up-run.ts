@@ -17,24 +17,27 @@ import { releaseVm } from "./claim-vm.ts";
 import { recordEvent } from "./record-event.ts";
 import { removeSnapshots } from "./remove-snapshots.ts";
 
-/** What fails here is left to the reconciler: the run has ended all the same. */
-export async function tryCleanUp(context: Context, run: EndedRun, signal: AbortSignal): Promise<boolean> {
+/** `later`: the platform takes its time, and the row says when to go on. What fails is left to the reconciler: the run has ended all the same. */
+export async function tryCleanUp(
+  context: Context,
+  run: EndedRun,
+  signal: AbortSignal,
+): Promise<"done" | "later" | "failed"> {
   try {
-    await cleanUpRun(context, run, signal);
-    return true;
+    return await cleanUpRun(context, run, signal);
   } catch (error) {
     context.log.log("warning", "clean-up-left", { runId: run.runId, error: String(error) });
-    return false;
+    return "failed";
   }
 }
 
-async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<void> {
+async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal): Promise<"done" | "later"> {
   // Here and not beside the change of state: with the row's own instant it is one event, however often this runs.
   await recordEnd(context, run, signal);
   // First, for a server stands still meanwhile; but a guest that does not answer keeps nothing else from being removed.
   const frozen = run.kind === "backup" ? await tryThaw(context, run.freeze, signal) : undefined;
   if (run.kind === "backup") await cleanUpBackup(context, run, signal);
-  else await cleanUpTargets(context, run, signal);
+  else if ((await cleanUpTargets(context, run, signal)) === "later") return "later";
   await deleteWork(await context.vault(signal), run.runId, signal);
   if (frozen !== undefined) throw frozen.error;
   await changeRun(
@@ -43,6 +46,7 @@ async function cleanUpRun(context: Context, run: EndedRun, signal: AbortSignal):
     (now) => (isActive(now) || now.cleanUp === "done" ? undefined : cleanedUp(now)),
     signal,
   );
+  return "done";
 }
 
 /** Why the guest may still be frozen, where it may. */

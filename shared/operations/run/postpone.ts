@@ -4,6 +4,12 @@ import { longestDelayMs } from "../../ports/task-queue.ts";
 import type { Context } from "../context.ts";
 import type { StepOutcome } from "../step-outcome.ts";
 
+/** How long a service asked to be left alone, from a second to what a message can wait; undefined where it did not say. */
+export function askedDelayMs(error: unknown): number | undefined {
+  if (!hasCode(error, "throttled", "unavailable") || error.retryAfterMs === undefined) return undefined;
+  return Math.min(Math.max(error.retryAfterMs, 1000), longestDelayMs);
+}
+
 /**
  * A service that says how long to wait gets that long, by a message of its own: the queue's own few, close deliveries would be spent
  * before. What a session may last bounds how often.
@@ -17,8 +23,8 @@ export async function postponeIfThrottled(
   try {
     return await work();
   } catch (error) {
-    if (!hasCode(error, "throttled", "unavailable") || error.retryAfterMs === undefined) throw error;
-    const delayMs = Math.min(Math.max(error.retryAfterMs, 1000), longestDelayMs);
+    const delayMs = askedDelayMs(error);
+    if (delayMs === undefined) throw error;
     await context.tasks.send(task, delayMs, signal);
     return { kind: "continued" };
   }

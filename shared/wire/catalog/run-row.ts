@@ -3,6 +3,9 @@ import type {
   BackupRun,
   BackupTrigger,
   Freeze,
+  MachineDrive,
+  MachineFacts,
+  PendingPlatform,
   PendingSnapshots,
   RestoreDisk,
   RestoreRun,
@@ -17,6 +20,7 @@ import {
   consistencyLevel,
   count,
   diskName,
+  diskRole,
   errorRecord,
   objectId,
   pointId,
@@ -28,7 +32,9 @@ import {
   variants,
   vmId,
   vmName,
+  vmResourceId,
 } from "./schema.ts";
+import { machineTargets, madeResource } from "./machine-target.ts";
 import { diskProgress, snapshotSet, windowProgress } from "./snapshot-set.ts";
 
 type BackupIn<State extends BackupRun["state"]> = Extract<BackupRun, { readonly state: State }>;
@@ -133,6 +139,7 @@ const restoreTarget = variants<RestoreTarget>("kind", [
     overwrite: z.literal(true).exactOptional(),
   }),
   record<Extract<RestoreTarget, { kind: "revert" }>>({ kind: z.literal("revert") }),
+  ...machineTargets,
 ]);
 const restoreDisk = record<RestoreDisk>({
   name: diskName,
@@ -142,12 +149,26 @@ const restoreDisk = record<RestoreDisk>({
   pointId: pointId.exactOptional(),
   writtenBytes: count.exactOptional(),
   kept: z.string().exactOptional(),
+  drive: record<MachineDrive>({ role: diskRole, lun: count.exactOptional(), logicalSectorSize: count }).exactOptional(),
 });
 const safetySnapshot = record<SafetySnapshot>({
   disk: diskName,
   snapshot: z.string(),
   reference: textMap,
   wayBack: z.string(),
+});
+
+const machineFacts = record<MachineFacts>({
+  snapshotAt: timestamp,
+  osType: z.enum(["linux", "windows"]).exactOptional(),
+  resourceId: vmResourceId.exactOptional(),
+  notes: z.array(z.string()),
+  made: z.array(madeResource),
+});
+const pendingPlatform = record<PendingPlatform>({
+  operation: z.string().exactOptional(),
+  lookAt: timestamp,
+  leaseUntil: timestamp,
 });
 
 const restoreFacts = {
@@ -158,13 +179,23 @@ const restoreFacts = {
   disks: z.array(restoreDisk),
   startedAt: timestamp.exactOptional(),
   safety: z.array(safetySnapshot).exactOptional(),
+  machine: machineFacts.exactOptional(),
 };
 
 const restoreRun = variants<RestoreRun>("state", [
   record<RestoreIn<"queued">>({ ...restoreFacts, state: z.literal("queued") }),
-  record<RestoreIn<"preparing">>({ ...restoreFacts, state: z.literal("preparing") }),
+  record<RestoreIn<"preparing">>({
+    ...restoreFacts,
+    state: z.literal("preparing"),
+    pending: pendingPlatform.exactOptional(),
+  }),
   record<RestoreIn<"copying">>({ ...restoreFacts, state: z.literal("copying"), progress: windowProgress }),
-  record<RestoreIn<"finishing">>({ ...restoreFacts, state: z.literal("finishing"), progress: windowProgress }),
+  record<RestoreIn<"finishing">>({
+    ...restoreFacts,
+    state: z.literal("finishing"),
+    progress: windowProgress,
+    pending: pendingPlatform.exactOptional(),
+  }),
   record<RestoreIn<"succeeded">>({ ...restoreFacts, state: z.literal("succeeded"), finishedAt: timestamp, cleanUp }),
   record<RestoreIn<"failed" | "cancelled">>({
     ...restoreFacts,
@@ -172,6 +203,7 @@ const restoreRun = variants<RestoreRun>("state", [
     finishedAt: timestamp,
     error: errorRecord,
     cleanUp,
+    cleanUpAt: timestamp.exactOptional(),
   }),
 ]);
 

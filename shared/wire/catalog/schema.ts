@@ -18,7 +18,7 @@ import {
   parseVmName,
 } from "../../core/ids.ts";
 import type { ObjectId } from "../../core/vault/manifest.ts";
-import { parseVmResourceId } from "../../core/resource-id.ts";
+import { parseResourceGroupId, parseVmResourceId } from "../../core/resource-id.ts";
 import { parseTimestamp } from "../../core/timestamp.ts";
 
 type Shape<T> = {
@@ -57,6 +57,7 @@ export const runId = parsed(parseRunId);
 export const attemptId = parsed(parseAttemptId);
 export const pointId = parsed(parsePointId);
 export const vmResourceId = parsed(parseVmResourceId);
+export const resourceGroupId = parsed(parseResourceGroupId);
 export const timestamp = parsed(parseTimestamp);
 
 export const objectId = z

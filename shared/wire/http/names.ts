@@ -3,13 +3,14 @@ import { z } from "zod";
 import { FarsideError } from "../../core/errors.ts";
 import type { DiskName, PointId, PolicyName, RunId, VmId, VmName } from "../../core/ids.ts";
 import { parseDiskName, parsePointId, parsePolicyName, parseRunId, parseVmId, parseVmName } from "../../core/ids.ts";
+import { parseResourceGroupId, type ResourceGroupId } from "../../core/resource-id.ts";
 import { runStates } from "../../core/run.ts";
 
 const nameFacts = { minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$" };
 const ulidFacts = { pattern: "^[0-7][0-9A-HJKMNP-TV-Z]{25}$" };
 
 /** The parser's own message becomes the field's, so that a name is refused in the same words everywhere. */
-function parsed<T extends string>(
+export function parsed<T extends string>(
   parse: (text: string) => T,
   facts: Readonly<Record<string, unknown>>,
 ): z.ZodType<T, string> {
@@ -33,6 +34,11 @@ export const runIdSchema: z.ZodType<RunId, string> = parsed(parseRunId, ulidFact
 export const pointIdSchema: z.ZodType<PointId, string> = parsed(parsePointId, ulidFacts);
 
 export const vmIdSchema: z.ZodType<VmId, string> = parsed(parseVmId, { minLength: 1, maxLength: 100 });
+
+export const resourceGroupIdSchema: z.ZodType<ResourceGroupId, string> = parsed(parseResourceGroupId, {
+  maxLength: 1024,
+  description: "/subscriptions/<id>/resourceGroups/<name>",
+});
 
 export const runStateSchema = z.enum(runStates);
 

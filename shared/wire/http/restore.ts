@@ -1,5 +1,6 @@
 /** The body that asks for a restore. */
 import { z } from "zod";
+import { managedDisksSchema, managedVmSchema, swapDisksSchema } from "./machine-target.ts";
 import { diskNameSchema, pointIdSchema } from "./names.ts";
 import { containerUrlSchema } from "./vm.ts";
 
@@ -21,6 +22,9 @@ const restoreTargetSchema = z.discriminatedUnion("kind", [
     .describe(
       "The VM's own disks, in place: only what differs is written. The VM must be stopped; safety snapshots are taken first.",
     ),
+  managedDisksSchema,
+  managedVmSchema,
+  swapDisksSchema,
 ]);
 
 export const restoreBodySchema = z.strictObject({

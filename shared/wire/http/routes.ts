@@ -216,7 +216,7 @@ export const routes = {
     name: "request-restore",
     path: "vms/{vm}/restores",
     summary:
-      "Restores the disks of a restore point: as page blobs into a container, or into the VM's own disks (a revert).",
+      "Restores the disks of a restore point: as page blobs into a container, into the VM's own disks (a revert), as managed disks, as a new VM, or in exchange for the disks of the VM that stands.",
     params: vmParams,
     body: restoreBodySchema,
     answers: [accepted],
@@ -224,6 +224,7 @@ export const routes = {
       "bad-input",
       "not-found",
       "target-exists",
+      "in-use",
       "refused",
       "run-active",
       "already-exists",

@@ -1,7 +1,7 @@
 /** Runs over HTTP: one flat shape for every kind and state, so that scripts read the same field everywhere. */
 import { z } from "zod";
 import { consistencyLevels } from "../../core/consistency.ts";
-import type { BackupRun, RestoreRun, Run, RunEvent } from "../../core/run.ts";
+import type { BackupRun, RestoreDisk, RestoreRun, Run, RunEvent } from "../../core/run.ts";
 import {
   bytesSchema,
   countSchema,
@@ -24,7 +24,10 @@ const diskSchema = z.object({
   storedBytes: bytesSchema.optional().describe("Backup: what the new chunks take in the vault."),
   mode: z.enum(["full", "incremental"]).optional(),
   method: z.enum(["all", "diff", "compare"]).optional(),
-  url: z.string().optional().describe("Restore: the page blob that is written."),
+  url: z
+    .string()
+    .optional()
+    .describe("Restore: the page blob that is written; to the platform, the ARM id of the disk that is made."),
   restoredBytes: bytesSchema.optional(),
   restorePointId: pointIdSchema.optional().describe("Restore: the point that this disk is of."),
   writtenBytes: bytesSchema.optional().describe("Revert: bytes that differed, and so were written or cleared."),
@@ -58,6 +61,27 @@ export const consistencyFields = {
   usnRollbackRisk: z.boolean().optional(),
 };
 
+const text = z.string().optional();
+
+const targetSchema = z.object({
+  kind: z.enum(["container", "revert", "managed-disks", "managed-vm", "swap-disks"]),
+  url: text.describe("Container: its URL."),
+  overwrite: z.boolean().optional(),
+  resourceGroup: text.describe("Managed disks and VMs: where they are made."),
+  location: text,
+  name: text.describe("Managed VM: the new VM's name."),
+  size: text,
+  subnetId: text,
+  networkSecurityGroupId: text,
+  keepPrivateAddresses: z.boolean().optional(),
+  leaveStopped: z.boolean().optional(),
+  mayStop: z.boolean().optional().describe("Exchange of disks: a running VM may be stopped for it."),
+  sku: text,
+  zone: text,
+  diskEncryptionSetId: text,
+  namePrefix: text,
+});
+
 export const runViewSchema = z.object({
   runId: runIdSchema,
   kind: z.enum(["backup", "restore"]),
@@ -73,13 +97,23 @@ export const runViewSchema = z.object({
   attempt: countSchema.optional(),
   notBefore: instantSchema.optional(),
   waiting: z.object({ condition: z.string(), tries: countSchema }).optional(),
-  target: z
-    .object({ kind: z.enum(["container", "revert"]), url: z.string().optional(), overwrite: z.boolean().optional() })
-    .optional(),
+  target: targetSchema.optional(),
   safety: z
     .array(z.object({ disk: diskNameSchema, snapshot: z.string(), wayBack: z.string() }))
     .optional()
     .describe("Revert: what each disk held before, kept until you remove it, and the command that puts it back."),
+  made: z
+    .array(
+      z.object({
+        kind: z.enum(["disk", "network-interface", "public-address", "vm", "detached-disk"]),
+        id: z.string(),
+      }),
+    )
+    .optional()
+    .describe(
+      "Restore to the platform: what it made, and disks that it detached. Where it did not succeed, it is taken back.",
+    ),
+  notes: z.array(z.string()).optional().describe("Restore to the platform: what is not as it was, in sentences."),
   progress: z.object({ windows: countSchema, windowsDone: countSchema }).optional(),
   createdAt: instantSchema,
   startedAt: instantSchema.optional(),
@@ -147,12 +181,29 @@ function backupView(run: BackupRun): RunView {
   };
 }
 
+function restoreDiskView(run: RestoreRun, disk: RestoreDisk): RunView["disks"][number] {
+  const { name, sizeBytes, url, restoredBytes, writtenBytes, kept, pointId = run.pointId } = disk;
+  return {
+    name,
+    sizeBytes,
+    url,
+    restoredBytes,
+    restorePointId: pointId,
+    ...(writtenBytes === undefined ? {} : { writtenBytes }),
+    ...(kept === undefined ? {} : { kept }),
+  };
+}
+
 function restoreView(run: RestoreRun): RunView {
+  const { machine } = run;
   return {
     ...commonView(run),
-    disks: run.disks.map(({ pointId = run.pointId, ...disk }) => ({ ...disk, restorePointId: pointId })),
+    disks: run.disks.map((disk) => restoreDiskView(run, disk)),
     restorePointId: run.pointId,
     target: { ...run.target },
+    ...(machine === undefined
+      ? {}
+      : { snapshotAt: machine.snapshotAt, made: machine.made.map((one) => ({ ...one })), notes: [...machine.notes] }),
     ...(run.safety === undefined
       ? {}
       : { safety: run.safety.map(({ disk, snapshot, wayBack }) => ({ disk, snapshot, wayBack })) }),

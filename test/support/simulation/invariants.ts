@@ -10,6 +10,7 @@ import {
 } from "../../../shared/adapters/memory/sparse-image.ts";
 import type { PointId, VmId } from "../../../shared/core/ids.ts";
 import type { RestoreDisk, RestoreRun } from "../../../shared/core/run.ts";
+import { isMachineTarget } from "../../../shared/core/run.ts";
 import { isActive } from "../../../shared/core/run-transitions.ts";
 import type { Manifest, ManifestDisk } from "../../../shared/core/vault/manifest.ts";
 import { listAll } from "../../../shared/operations/list-all.ts";
@@ -36,6 +37,7 @@ export async function breaches(world: World): Promise<readonly string[]> {
   found.push(...(await runBreaches(world, standing)));
   found.push(...leftovers(world, newest));
   found.push(...(await revertLeftovers(world)));
+  found.push(...world.machines.unwell().map((what) => `Platform: ${what}`));
   return found;
 }
 
@@ -94,7 +96,7 @@ async function runBreaches(world: World, standing: ReadonlySet<string>): Promise
     else if (run.cleanUp !== "done") found.push(`I9: run ${run.runId} is not cleaned up`);
     if (run.kind === "restore") {
       if (run.state === "succeeded") found.push(...(await restoreBreaches(world, run)));
-      else found.push(...wholeLooking(world, run));
+      else found.push(...wholeLooking(world, run), ...machineLeftovers(world, run));
     }
     if (run.kind === "backup" && run.state === "succeeded") {
       points.add(run.restorePointId);
@@ -114,21 +116,34 @@ async function runBreaches(world: World, standing: ReadonlySet<string>): Promise
 /** I1: a restored disk holds what the snapshot held. */
 async function restoreBreaches(world: World, run: RestoreRun): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const disk of run.target.kind === "container" ? run.disks : []) {
+  for (const disk of run.target.kind === "revert" ? [] : run.disks) {
     found.push(...(await diskBreaches(world, run, disk)));
   }
   return found;
+}
+
+/** I9: of a restore to the platform that did not succeed, nothing is there, and no VM has a disk of it. */
+function machineLeftovers(world: World, run: RestoreRun): readonly string[] {
+  return world.machines.traces(run.runId).map((id) => `I9: ${id} is left of run ${run.runId}, which ${run.state}`);
 }
 
 async function diskBreaches(world: World, run: RestoreRun, disk: RestoreDisk): Promise<readonly string[]> {
   const pointId = disk.pointId ?? run.pointId;
   const point = await readManifest(world.vault, run.vmId, pointId, world.signal);
   if (point.kind !== "standing") return [`I1: ${pointId}, which was restored, is ${point.kind}`];
-  // Somebody has put another disk there since.
-  if (world.target.finished(disk.url) !== undefined && world.target.finishedBy(disk.url) !== run.runId) return [];
   const source = point.manifest.disks.find(({ name }) => name === disk.name);
   const held = source && world.source.everMade(source.snapshot);
-  const restored = world.target.finished(disk.url);
+  if (isMachineTarget(run.target)) return differs(disk, held, world.machines.finished(disk.url));
+  // Somebody has put another disk there since.
+  if (world.target.finished(disk.url) !== undefined && world.target.finishedBy(disk.url) !== run.runId) return [];
+  return differs(disk, held, world.target.finished(disk.url));
+}
+
+function differs(
+  disk: RestoreDisk,
+  held: SparseImage | undefined,
+  restored: SparseImage | undefined,
+): readonly string[] {
   if (held === undefined || restored === undefined) return [`I1: ${disk.url} is no finished disk`];
   const difference = firstDifference(held, restored);
   return difference === undefined ? [] : [`I1: ${disk.url} differs at byte ${difference}`];

@@ -5,6 +5,7 @@
 import { MemoryCatalog } from "../../../shared/adapters/memory/memory-catalog.ts";
 import { MemoryDiskReverter } from "../../../shared/adapters/memory/memory-disk-reverter.ts";
 import { MemoryDiskSource } from "../../../shared/adapters/memory/memory-disk-source.ts";
+import { MemoryMachineTarget } from "../../../shared/adapters/memory/memory-machine-target.ts";
 import { MemoryDiskTarget } from "../../../shared/adapters/memory/memory-disk-target.ts";
 import { MemoryGuest } from "../../../shared/adapters/memory/memory-guest.ts";
 import { MemoryTaskQueue, type PendingTask } from "../../../shared/adapters/memory/memory-task-queue.ts";
@@ -12,6 +13,7 @@ import { MemoryVaultStore } from "../../../shared/adapters/memory/memory-vault-s
 import type { ConsistencyLevel } from "../../../shared/core/consistency.ts";
 import { FarsideError } from "../../../shared/core/errors.ts";
 import { parseDiskName, parsePolicyName, parseVmName, type RunId } from "../../../shared/core/ids.ts";
+import { parseVmResourceId, type VmResourceId } from "../../../shared/core/resource-id.ts";
 import type { Policy } from "../../../shared/core/policy.ts";
 import type { Run } from "../../../shared/core/run.ts";
 import type { Task } from "../../../shared/core/task.ts";
@@ -42,6 +44,8 @@ export interface VmOptions {
   readonly disks: Readonly<Record<string, number>>;
   readonly policy?: string;
   readonly guest?: boolean;
+  /** A VM of the platform, without a guest that is asked. */
+  readonly managed?: boolean;
   readonly settings?: Partial<Pick<ProtectedVm, "osType" | "osVersion" | "role">>;
 }
 
@@ -55,6 +59,7 @@ export class World {
   readonly source = new MemoryDiskSource(this.clock.serviceNow);
   readonly reverter = new MemoryDiskReverter(this.source);
   readonly target = new MemoryDiskTarget();
+  readonly machines = new MemoryMachineTarget(this.source);
   readonly guests = new Map<string, MemoryGuest>();
   readonly log: { level: string; event: string; fields: Readonly<Record<string, unknown>> }[] = [];
   limits: StepLimits = {
@@ -68,6 +73,7 @@ export class World {
 
   private constructor(seed: number) {
     this.random = new SeededRandom(seed);
+    this.source.disksOfMachine = (id) => this.machines.machine(id)?.disks ?? [];
   }
 
   static async create(seed = 1): Promise<World> {
@@ -97,6 +103,7 @@ export class World {
       source: () => source,
       guest: gated("guest", this.#guestAgent(), process),
       target: gated("target", this.target, process),
+      machines: gated("machines", this.machines, process),
       reverter: () => reverter,
       vault: () => Promise.resolve(vault),
       limits: this.limits,
@@ -126,23 +133,23 @@ export class World {
   }
 
   async addVm(name: string, options: VmOptions): Promise<ProtectedVm> {
-    const { disks, policy = "standard", guest = true, settings = {} } = options;
+    const { disks, policy = "standard", managed = false, guest = !managed, settings = {} } = options;
     const now = timestamp(this.clock.now());
     const guestUrl = `https://guest.example/${name}`;
+    const standing = Object.keys(disks).map((disk, lun) => ({
+      name: parseDiskName(disk),
+      url: diskUrl(name, disk),
+      lun,
+      role: lun === 0 ? ("os" as const) : ("data" as const),
+    }));
+    if (managed) this.machines.addMachine(machineIdOf(name), standing);
     const vm: ProtectedVm = {
       name: parseVmName(name),
       vmId: vmIdOf(parseVmName(name)),
       policy: parsePolicyName(policy),
-      source: {
-        kind: "page-blob",
-        disks: Object.keys(disks).map((disk, lun) => ({
-          name: parseDiskName(disk),
-          url: diskUrl(name, disk),
-          lun,
-          role: lun === 0 ? "os" : "data",
-        })),
-        ...(guest ? { guestUrl } : {}),
-      },
+      source: managed
+        ? { kind: "managed", resourceId: machineIdOf(name) }
+        : { kind: "page-blob", disks: standing, ...(guest ? { guestUrl } : {}) },
       protectedAt: now,
       updatedAt: now,
       ...settings,
@@ -262,6 +269,12 @@ export class World {
       state: (url, signal) => find(url).state(url, signal),
     };
   }
+}
+
+export const groupId = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/prod";
+
+export function machineIdOf(vm: string): VmResourceId {
+  return parseVmResourceId(`${groupId}/providers/Microsoft.Compute/virtualMachines/${vm}`);
 }
 
 export function diskUrl(vm: string, disk: string): string {

@@ -117,11 +117,11 @@ describe("Wrong usage is one line on standard error and exit code 2", () => {
     ],
     ["no policy", ["vm", "protect", "v", "--disk", "os=http://x/y/z"], /Required option '--policy/],
     ["a time that is none", ["restore", "v", "--to-file", "d", "--at", "yesterday"], /Write a time like/],
-    ["a restore without a target", ["restore", "v"], /either --to-file, --to-container or --revert/],
+    ["a restore without a target", ["restore", "v"], /one of --to-file, --to-container, --revert, /],
     [
       "two targets",
       ["restore", "v", "--to-file", "d", "--to-container", "http://x/y"],
-      /either --to-file, --to-container or --revert/,
+      /one of --to-file, --to-container, --revert, /,
     ],
     [
       "a format without files",

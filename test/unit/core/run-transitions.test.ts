@@ -73,12 +73,12 @@ describe("A lease", () => {
 describe("The reconciler", () => {
   test("leaves a run that waits for its time, and sends the message of one whose time has long passed", () => {
     expect(reconcileAction(queued, 4 * minute, budget)).toEqual({ kind: "leave" });
-    expect(reconcileAction(queued, 6 * minute, budget)).toEqual({ kind: "resend-start" });
+    expect(reconcileAction(queued, 6 * minute, budget)).toEqual({ kind: "resend" });
     const delayed = { ...queued, notBefore: timestamp(60 * minute) };
     expect(reconcileAction(delayed, 6 * minute, budget)).toEqual({ kind: "leave" });
     // Written by a clock that was a year ahead: not worth waiting for.
     const ahead = { ...queued, createdAt: timestamp(365 * 1440 * minute), notBefore: timestamp(365 * 1440 * minute) };
-    expect(reconcileAction(ahead, 6 * minute, budget)).toEqual({ kind: "resend-start" });
+    expect(reconcileAction(ahead, 6 * minute, budget)).toEqual({ kind: "resend" });
   });
 
   test("takes an attempt back when its lease is over, and ends what was cancelled", () => {
