@@ -20,6 +20,7 @@ import { bytesNamed } from "./disks/guest-state.ts";
 import { ArmFaults } from "./faults.ts";
 import { accessRoutes } from "./handlers/access.ts";
 import { diskRoutes } from "./handlers/disks.ts";
+import { keptRoutes } from "./handlers/kept.ts";
 import { networkRoutes } from "./handlers/network.ts";
 import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
@@ -56,6 +57,7 @@ const router = new ArmRouter([
   ...accessRoutes,
   ...networkRoutes,
   ...subscriptionRoutes,
+  ...keptRoutes,
 ]);
 
 /** Bodies of ARM are models, never data. */

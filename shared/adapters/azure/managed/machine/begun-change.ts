@@ -65,12 +65,28 @@ export class ChangeFailed extends FarsideError {
   }
 }
 
-const transient = new Set(["unavailable", "throttled", "conflict"]);
+/** ARM's codes of what may go well the next time (the troubleshooting pages of virtual machines, and "Common errors" of Azure Resource Manager). */
+const transient = new Set([
+  "AllocationFailed",
+  "ZonalAllocationFailed",
+  "AnotherOperationInProgress",
+  "Conflict",
+  "InternalError",
+  "InternalExecutionError",
+  "InternalServerError",
+  "NetworkingInternalOperationError",
+  "OperationNotAllowed",
+  "OperationPreempted",
+  "RetryableError",
+  "ServiceUnavailable",
+  "TooManyRequests",
+]);
 
-/** To ask for the quota that lacks, or for the size that the region lacks, once more gives the same answer. */
+/** To ask once more for the quota that lacks, which has a code of those, gives the same answer. */
 function failure(error: unknown): unknown {
   if (!(error instanceof FarsideError)) return error;
-  return new ChangeFailed(error, transient.has(error.code) && !/quota/i.test(error.message));
+  const { code } = error.details;
+  return new ChangeFailed(error, typeof code === "string" && transient.has(code) && !/quota/i.test(error.message));
 }
 
 /** Where the result is asked for, what failed and an answer that did not come look alike but for the status. */

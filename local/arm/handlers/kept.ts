@@ -1,0 +1,27 @@
+/** What VMs and disks refer to, kept as it was given: only whether it is there, and where, matters here. */
+import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
+import { ok } from "../arm.ts";
+import { nameOf } from "../resources.ts";
+
+const group = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers";
+const kinds = [
+  "Microsoft.Compute/availabilitySets",
+  "Microsoft.Compute/diskEncryptionSets",
+  "Microsoft.Compute/hostGroups",
+  "Microsoft.Compute/proximityPlacementGroups",
+  "Microsoft.Network/applicationSecurityGroups",
+];
+
+export const keptRoutes: readonly Route[] = kinds.flatMap((type): readonly Route[] => [
+  { method: "PUT", template: `${group}/${type}/{name}`, handle: (arm, call) => put(arm, call, type) },
+  {
+    method: "GET",
+    template: `${group}/${type}/{name}`,
+    handle: (arm, call) => ok(arm.resources.require(call.id).body),
+  },
+]);
+
+function put(arm: Arm, { id, body }: ArmCall, type: string): Reply {
+  const made = arm.resources.put({ id, type, body: { ...body, id, name: nameOf(id), type } });
+  return { kind: "done", status: 201, body: made.body };
+}
