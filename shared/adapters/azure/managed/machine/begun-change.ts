@@ -29,7 +29,8 @@ export async function beginChange(
 }
 
 /**
- * Throws what it failed with. One that the service has forgotten has ended: what came of it is seen at the resource.
+ * Throws what it failed with. One that the service has forgotten has ended: what came of it is seen at the resource. Where only a result
+ * is given, that cannot be told from one that failed for something that is not there: that counts as a failure that may pass.
  */
 export async function isUnderWay(
   arm: ArmConnection,
@@ -40,7 +41,8 @@ export async function isUnderWay(
   try {
     answer = await arm.lookAt(requireParts(id).subscriptionId, url, doing, signal);
   } catch (error) {
-    if (hasCode(error, "not-found")) return false;
+    if (kind === "status" && hasCode(error, "not-found")) return false;
+    if (kind === "result" && hasCode(error, "not-found")) throw new ChangeFailed(error, true);
     throw kind === "result" && hasFailed(error) ? failure(error) : error;
   }
   if (kind === "result") return answer.status === 202;
