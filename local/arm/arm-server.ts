@@ -20,7 +20,6 @@ import { bytesNamed } from "./disks/guest-state.ts";
 import { ArmFaults } from "./faults.ts";
 import { accessRoutes } from "./handlers/access.ts";
 import { diskRoutes } from "./handlers/disks.ts";
-import { keptRoutes } from "./handlers/kept.ts";
 import { networkRoutes } from "./handlers/network.ts";
 import { restorePointRoutes } from "./handlers/restore-points.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
@@ -57,7 +56,6 @@ const router = new ArmRouter([
   ...accessRoutes,
   ...networkRoutes,
   ...subscriptionRoutes,
-  ...keptRoutes,
 ]);
 
 /** Bodies of ARM are models, never data. */

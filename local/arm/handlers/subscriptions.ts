@@ -4,12 +4,14 @@ import { ok, page } from "../arm.ts";
 import { nameOf } from "../resources.ts";
 import { ServiceError } from "../service-error.ts";
 import { invalid } from "./disks.ts";
+import { keptRoutes } from "./kept.ts";
 
 const subscription = "/subscriptions/{subscriptionId}";
 const group = `${subscription}/resourceGroups/{resourceGroupName}`;
 const type = "Microsoft.Resources/resourceGroups";
 
 export const subscriptionRoutes: readonly Route[] = [
+  ...keptRoutes,
   { method: "PUT", template: group, handle: putGroup },
   { method: "GET", template: group, handle: getGroup },
   {

@@ -111,6 +111,8 @@ async function checkMachine(
     generation: plan.disks[osDisk]?.generation,
     isTrusted: disks[osDisk]?.guestState !== undefined,
     encryptsAtHost: before?.securityProfile?.encryptionAtHost === true,
+    controller: before?.storageProfile.diskControllerType,
+    architecture: plan.disks[osDisk]?.architecture,
   });
   const cores = Number(capability(size, "vCPUs") ?? 0);
   const isSpot = before?.priority?.toLowerCase() === "spot";

@@ -97,6 +97,8 @@ describe("What a region offers", () => {
       PremiumIO: "True",
       HyperVGenerations: "V1",
       TrustedLaunchDisabled: "True",
+      DiskControllerTypes: "SCSI",
+      CpuArchitectureType: "x64",
     };
     const size = sku({ capabilities: Object.entries(capabilities).map(([name, value]) => ({ name, value })) });
     const load = {
@@ -106,12 +108,17 @@ describe("What a region offers", () => {
       generation: "V1",
       isTrusted: false,
       encryptsAtHost: false,
+      controller: undefined,
+      architecture: undefined,
     };
     expect(() => checkSize(size, load)).not.toThrow();
     expect(() => checkSize(size, { ...load, dataDisks: 5 })).toThrow("takes 4 data disks, and there are 5");
     expect(() => checkSize(size, { ...load, generation: "V2" })).toThrow("generation V1");
     expect(() => checkSize(size, { ...load, isTrusted: true })).toThrow("no trusted launch");
     expect(() => checkSize(size, { ...load, encryptsAtHost: true })).toThrow("encryption at host");
+    expect(() => checkSize(size, { ...load, controller: "NVMe" })).toThrow("no NVMe disk controller");
+    expect(() => checkSize(size, { ...load, architecture: "Arm64" })).toThrow("processors are x64");
+    expect(() => checkSize(size, { ...load, controller: "SCSI", architecture: "x64" })).not.toThrow();
   });
 
   test("suffices up to the limit and not beyond", () => {

@@ -35,6 +35,7 @@ describe("The request of a disk", () => {
       sku: "Premium_LRS",
       zone: "1",
       generation: "V2",
+      architecture: undefined,
       notes: [],
       body: {
         location: "westeurope",
