@@ -1,6 +1,6 @@
 /** What VMs and disks refer to, kept as it was given: only whether it is there, and where, matters here. */
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
-import { ok } from "../arm.ts";
+import { accept, ok } from "../arm.ts";
 import { nameOf } from "../resources.ts";
 
 const group = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers";
@@ -21,7 +21,11 @@ export const keptRoutes: readonly Route[] = kinds.flatMap((type): readonly Route
   },
 ]);
 
+const takeTheirTime = ["Microsoft.Compute/diskEncryptionSets", "Microsoft.Network/applicationSecurityGroups"];
+
 function put(arm: Arm, { id, body }: ArmCall, type: string): Reply {
   const made = arm.resources.put({ id, type, body: { ...body, id, name: nameOf(id), type } });
-  return { kind: "done", status: 201, body: made.body };
+  if (!takeTheirTime.includes(type)) return ok(made.body);
+  const name = `${type.split("/").at(-1) ?? ""}/write`;
+  return accept(arm, { name, finish: () => made.body }, { status: 202, first: made.body });
 }

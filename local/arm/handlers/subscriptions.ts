@@ -41,7 +41,9 @@ function getGroup(arm: Arm, { id }: ArmCall): Reply {
   const found = arm.resources.get(id);
   if (found !== undefined) return ok(found.body);
   const within = arm.resources.all().find((one) => one.id.toLowerCase().startsWith(`${id.toLowerCase()}/`));
-  if (within !== undefined) return ok({ id, name: nameOf(id), type, properties: { provisioningState: "Succeeded" } });
+  const { location = "westeurope" } = within?.body ?? {};
+  const properties = { provisioningState: "Succeeded" };
+  if (within !== undefined) return ok({ id, name: nameOf(id), type, location, properties });
   throw new ServiceError(404, "ResourceGroupNotFound", `Resource group '${nameOf(id)}' could not be found.`);
 }
 
