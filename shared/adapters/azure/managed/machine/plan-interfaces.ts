@@ -13,12 +13,15 @@ import type { CapturedInterface, CapturedMachine } from "./captured-machine.ts";
 import { interfaceIdOf, isSameId, nameOf } from "./names.ts";
 import { tagsOf } from "./own-tags.ts";
 import type { Json } from "./plan-disk.ts";
+import type { Unusable } from "./standing-references.ts";
 
 export interface Reach {
   readonly captured: CapturedMachine | undefined;
   readonly location: string;
   /** The target is in the region and subscription of the captured VM. */
   readonly isAtHome: boolean;
+  /** What is within reach, but gone or not the service's to give. */
+  readonly unusable?: Unusable;
 }
 
 export interface SubnetFacts {
@@ -182,14 +185,16 @@ export function holds(prefixes: readonly string[], address: string): boolean {
   return list.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }
 
-function securityGroupsOf(before: Configuration, { subnetId }: ManagedVmTarget, facts: Reach, note: Note): Json {
+function securityGroupsOf(before: Configuration, target: ManagedVmTarget, facts: Reach, note: Note): Json {
+  const { subnetId } = target;
   const groups = before.applicationSecurityGroups ?? [];
   if (groups.length === 0) return {};
   // All interfaces of such a group lie in one virtual network ("Application security groups").
   const isSameNetwork = subnetId === undefined || isSameId(networkOf(subnetId), networkOf(before.subnet?.id ?? ""));
-  if (facts.isAtHome && isSameNetwork) return { applicationSecurityGroups: groups.map(({ id }) => ({ id })) };
+  const areUsable = groups.every(({ id }) => isUsable(id, target, facts));
+  if (areUsable && isSameNetwork) return { applicationSecurityGroups: groups.map(({ id }) => ({ id })) };
   note(
-    `The application security groups ${groups.map(({ id }) => nameOf(id)).join(", ")} are of another network: they are left out.`,
+    `The application security groups ${groups.map(({ id }) => nameOf(id)).join(", ")} are gone, or of another network: they are left out.`,
   );
   return {};
 }
@@ -215,11 +220,15 @@ function groupOf({ properties }: CapturedInterface, target: ManagedVmTarget, fac
   const { networkSecurityGroup: before } = properties;
   if (wished !== undefined) return wished === "none" ? {} : { networkSecurityGroup: { id: wished } };
   if (before === undefined) return {};
-  if (facts.isAtHome && isOfSubscription(before.id, target)) return { networkSecurityGroup: { id: before.id } };
+  if (isUsable(before.id, target, facts)) return { networkSecurityGroup: { id: before.id } };
   note(
-    `The network security group ${nameOf(before.id)} is of another region or subscription: the new VM has none of its own; name one with --nsg.`,
+    `The network security group ${nameOf(before.id)} is gone, or of another region or subscription: the new VM has none of its own; name one with --nsg.`,
   );
   return {};
+}
+
+export function isUsable(id: string, target: ManagedVmTarget, { isAtHome, unusable }: Reach): boolean {
+  return isAtHome && isOfSubscription(id, target) && unusable?.has(id.toLowerCase()) !== true;
 }
 
 export function isOfSubscription(id: string, { resourceGroup }: Pick<ManagedVmTarget, "resourceGroup">): boolean {

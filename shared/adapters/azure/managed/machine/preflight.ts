@@ -17,6 +17,7 @@ import { checkNames, diskIds, groupOf, vmIdOf } from "./names.ts";
 import { planMachine } from "./plan-machine.ts";
 import { planRestore, type RestorePlan } from "./plan-restore.ts";
 import { checkQuota, demandOf } from "./quota.ts";
+import { checkNamed } from "./standing-references.ts";
 import { capability, regionSkus, requireSku, type RegionSkus } from "./region-skus.ts";
 
 export async function preflight(
@@ -29,6 +30,7 @@ export async function preflight(
   const group = groupOf(restore);
   await checkGroup(arm, group, signal);
   const notes = [...plan.notes, ...(await checkPermissions(arm, group, neededActions(restore.target), signal))];
+  notes.push(...(await checkWishes(arm, restore, plan, signal)));
   const disks = diskIds(restore);
   await allOf(disks, async (id) => {
     const seen = await seeDisk(arm, id, signal);
@@ -47,6 +49,28 @@ export async function preflight(
   );
   notes.push(...(await checkQuota(arm, subscriptionId, plan.location, demand, signal)));
   return { disks, notes };
+}
+
+/** What was asked for by its id, other than the subnet. */
+async function checkWishes(
+  arm: ArmConnection,
+  { target }: MachineRestore,
+  { location }: RestorePlan,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (target.kind === "swap-disks") return [];
+  const group = target.resourceGroup;
+  const notes: string[] = [];
+  if (target.diskEncryptionSetId !== undefined) {
+    const facts = { what: "disk encryption set", flag: "--encryption-set", location, group };
+    notes.push(...(await checkNamed(arm, target.diskEncryptionSetId, facts, signal)));
+  }
+  const nsg = target.kind === "managed-vm" ? target.networkSecurityGroupId : undefined;
+  if (nsg !== undefined && nsg !== "none") {
+    const facts = { what: "network security group", flag: "--nsg", location, group };
+    notes.push(...(await checkNamed(arm, nsg, facts, signal)));
+  }
+  return notes;
 }
 
 interface CheckedMachine {
@@ -87,6 +111,8 @@ async function checkMachine(
     generation: plan.disks[osDisk]?.generation,
     isTrusted: disks[osDisk]?.guestState !== undefined,
     encryptsAtHost: before?.securityProfile?.encryptionAtHost === true,
+    controller: before?.storageProfile.diskControllerType,
+    architecture: plan.disks[osDisk]?.architecture,
   });
   const cores = Number(capability(size, "vCPUs") ?? 0);
   const isSpot = before?.priority?.toLowerCase() === "spot";
