@@ -106,7 +106,7 @@ describe("A restore to the platform", () => {
     world.machines.addMachine(twinId, []);
     const refusals: readonly (readonly [Partial<RestoreRequest>, string])[] = [
       [{ target: toVm }, "target-exists"],
-      [{ target: { kind: "swap-disks", mayStop: false } }, "refused"],
+      [{ target: { kind: "swap-disks", mayStop: false } }, "in-use"],
       [{ vm: "nobody" }, "not-found"],
     ];
     const runs = (await world.runs()).length;

@@ -48,6 +48,8 @@ export class MemoryMachineTarget implements MachineTarget {
   readonly #source: MemoryDiskSource;
   readonly #disks = new Map<string, Disk>();
   readonly #machines = new Map<string, Machine>();
+  /** Disks that were there before any restore. */
+  readonly #standing = new Set<string>();
   /** Looks left, by run and by what was begun. */
   readonly #begun = new Map<string, number>();
 
@@ -57,6 +59,7 @@ export class MemoryMachineTarget implements MachineTarget {
   }
 
   addMachine(id: string, disks: readonly PageBlobDisk[], running = true): void {
+    for (const { url } of disks) this.#standing.add(url);
     this.#machines.set(id, { disks, running, ran: running });
   }
 
@@ -88,6 +91,11 @@ export class MemoryMachineTarget implements MachineTarget {
   finished(id: string): SparseImage | undefined {
     const disk = this.#disks.get(id);
     return disk?.state === "finished" ? disk.image : undefined;
+  }
+
+  /** Ids of all disks and VMs. */
+  ids(): readonly string[] {
+    return [...this.#disks.keys(), ...this.#machines.keys(), ...this.#standing];
   }
 
   /** Ids of all that bears the id of a run, and of VMs whose disks it has. */
@@ -321,7 +329,7 @@ function machineId(restore: MachineRestore): string {
 }
 
 function refusedRunning(id: string): FarsideError {
-  return new FarsideError("refused", `${id} is running: stop it, or say that it may be stopped.`, { details: { id } });
+  return new FarsideError("in-use", `${id} is running: stop it, or say that it may be stopped.`, { details: { id } });
 }
 
 async function turn(signal: AbortSignal): Promise<void> {

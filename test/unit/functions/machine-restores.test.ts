@@ -107,7 +107,7 @@ describe("A restore to the platform is refused with the path of what is wrong:",
 
   test("by what the platform says, as a problem of its own, and nothing is made", async () => {
     const { status, body } = await post({ kind: "swap-disks" });
-    expect([status, body]).toMatchObject([409, { code: "refused" }]);
+    expect([status, body]).toMatchObject([409, { code: "in-use" }]);
     expect((await world.runs()).filter(({ kind }) => kind === "restore")).toEqual([]);
   });
 });
