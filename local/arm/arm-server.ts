@@ -44,6 +44,8 @@ export interface ArmServerOptions {
   readonly onRequest?: (methodAndPath: string) => void;
   /** Called with each request of ARM and its answer, after that was sent. */
   readonly onExchange?: (exchange: ArmExchange) => void;
+  /** The same of the disks' bytes. The URL is a SAS: a secret. */
+  readonly onDataExchange?: (exchange: ArmExchange) => void;
 }
 
 export interface ArmServer {
@@ -86,8 +88,10 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
   };
   const throttle = new Throttle();
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    if ((request.url ?? "").startsWith("/md-")) void serveData(dataContext(arm), request, response);
-    else {
+    if ((request.url ?? "").startsWith("/md-")) {
+      if (options.onDataExchange !== undefined) overhear(request, response, options.onDataExchange);
+      void serveData(dataContext(arm), request, response);
+    } else {
       options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
       if (options.onExchange !== undefined) overhear(request, response, options.onExchange);
       void serveArm(arm, throttle, url, request, response);

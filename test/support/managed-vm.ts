@@ -6,7 +6,9 @@ import type { DiskCreateOption, OperatingSystemTypes } from "@azure/arm-compute"
 import { startArmServer, type ArmServer } from "../../local/arm/arm-server.ts";
 import { parseVmResourceId, type VmResourceId } from "../../shared/core/resource-id.ts";
 import { computeClient } from "./arm-client.ts";
+import { DataCheck } from "./specification/data-check.ts";
 import { ExchangeCheck } from "./specification/exchange-check.ts";
+import { refuseFindings } from "./specification/refuse-findings.ts";
 
 export const group = "prod";
 const location = "westeurope";
@@ -55,12 +57,14 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
   // Making the region's own things takes no time.
   let ready = true;
   const check = new ExchangeCheck();
+  const dataCheck = await DataCheck.open();
   const server = await startArmServer({
     folder,
     now,
     takes: (name) => (ready ? takes(name) : 0),
     onRequest,
     onExchange: (exchange) => check.see(exchange),
+    onDataExchange: (exchange) => dataCheck.see(exchange),
   });
   const client = computeClient(server.url);
   const bytesOf = (id: string) => {
@@ -111,7 +115,7 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
     async stop() {
       await server.stop();
       await rm(folder, { recursive: true });
-      check.refuseFindings();
+      refuseFindings([...check.findings, ...dataCheck.findings]);
     },
   };
 }

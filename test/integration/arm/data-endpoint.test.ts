@@ -9,6 +9,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { serveData } from "../../../local/arm/data/data-endpoint.ts";
 import { type Access, Grants } from "../../../local/arm/data/grants.ts";
 import { type Bytes, DiskStore } from "../../../local/arm/disks/disk-store.ts";
+import { overhear } from "../../../local/arm/exchange.ts";
+import { DataCheck } from "../../support/specification/data-check.ts";
+import { refuseFindings } from "../../support/specification/refuse-findings.ts";
 
 const mib = 1024 ** 2;
 const sizeBytes = 64 * mib + 512;
@@ -17,6 +20,7 @@ let folder: string;
 let store: DiskStore;
 let server: Server;
 let grants: Grants;
+let check: DataCheck;
 let now = 0;
 const resources = new Map<string, Bytes>();
 
@@ -33,7 +37,11 @@ beforeEach(async () => {
     now: () => now,
     beforeData: async () => undefined,
   };
-  server = createServer((request, response) => void serveData(context, request, response));
+  check = await DataCheck.open();
+  server = createServer((request, response) => {
+    overhear(request, response, (exchange) => check.see(exchange));
+    void serveData(context, request, response);
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
 });
@@ -42,6 +50,7 @@ afterEach(async () => {
   server.close();
   await store.close();
   await rm(folder, { recursive: true });
+  refuseFindings(check.findings);
 });
 
 function share(
