@@ -52,6 +52,8 @@ export interface ArmServerOptions {
   readonly onExchange?: (exchange: ArmExchange) => void;
   /** Who may do what; without it everybody may do everything. */
   readonly authorization?: Authorization;
+  /** The same of the disks' bytes. The URL is a SAS: a secret. */
+  readonly onDataExchange?: (exchange: ArmExchange) => void;
 }
 
 export interface ArmServer {
@@ -100,9 +102,13 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
   const throttle = new Throttle();
   const counts: RequestCounts = { reads: 0, writes: 0, deletes: 0 };
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    if ((request.url ?? "").startsWith("/md-")) void serveData(dataContext(arm), request, response);
-    else if ((request.url ?? "").startsWith(localPrefix)) void serveLocal(arm, counts, request, response);
-    else {
+    const path = request.url ?? "";
+    if (path.startsWith("/md-")) {
+      if (options.onDataExchange !== undefined) overhear(request, response, options.onDataExchange);
+      void serveData(dataContext(arm), request, response);
+    } else if (path.startsWith(localPrefix)) {
+      void serveLocal(arm, counts, request, response);
+    } else {
       counts[familyOf(request.method ?? "")] += 1;
       options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
       if (options.onExchange !== undefined) overhear(request, response, options.onExchange);

@@ -7,7 +7,9 @@ import { startArmServer, type ArmServer } from "../../local/arm/arm-server.ts";
 import type { Authorization } from "../../local/arm/authorization.ts";
 import { parseVmResourceId, type VmResourceId } from "../../shared/core/resource-id.ts";
 import { computeClient } from "./arm-client.ts";
+import { DataCheck } from "./specification/data-check.ts";
 import { ExchangeCheck } from "./specification/exchange-check.ts";
+import { refuseFindings } from "./specification/refuse-findings.ts";
 
 export const group = "prod";
 const location = "westeurope";
@@ -57,12 +59,14 @@ export async function startManagedRegion({ now, takes = () => 0, ...others }: Re
   // Making the region's own things takes no time.
   let ready = true;
   const check = new ExchangeCheck();
+  const dataCheck = await DataCheck.open();
   const server = await startArmServer({
     folder,
     now,
     takes: (name) => (ready ? takes(name) : 0),
     onRequest,
     onExchange: (exchange) => check.see(exchange),
+    onDataExchange: (exchange) => dataCheck.see(exchange),
     ...others,
   });
   const client = computeClient(server.url);
@@ -114,7 +118,7 @@ export async function startManagedRegion({ now, takes = () => 0, ...others }: Re
     async stop() {
       await server.stop();
       await rm(folder, { recursive: true });
-      check.refuseFindings();
+      refuseFindings([...check.findings, ...dataCheck.findings]);
     },
   };
 }

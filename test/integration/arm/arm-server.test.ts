@@ -7,6 +7,7 @@ import { ServiceError } from "../../../local/arm/service-error.ts";
 import { type ArmServer, startArmServer } from "../../../local/arm/arm-server.ts";
 import type { ArmExchange } from "../../../local/arm/exchange.ts";
 import { ExchangeCheck } from "../../support/specification/exchange-check.ts";
+import { refuseFindings } from "../../support/specification/refuse-findings.ts";
 import { computeClient, subscriptionId } from "../../support/arm-client.ts";
 
 const group = "prod";
@@ -31,7 +32,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await server.stop();
   await rm(folder, { recursive: true });
-  check.refuseFindings();
+  refuseFindings(check.findings);
 });
 
 function blob(sas: string | undefined): PageBlobClient {
