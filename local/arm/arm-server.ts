@@ -79,14 +79,9 @@ const router = new ArmRouter(armRoutes);
 const bodyLimitBytes = 4 * 1024 * 1024;
 
 export async function startArmServer(options: ArmServerOptions): Promise<ArmServer> {
+  const region = await Region.open(options.folder);
   const server = createServer();
-  server.listen(options.port ?? 0, "127.0.0.1");
-  await once(server, "listening");
-  const region = await Region.open(options.folder).catch((error: unknown) => {
-    server.close();
-    throw error;
-  });
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  let url = "";
   const faults = new ArmFaults();
   const arm: Arm = {
     resources: region.resources,
@@ -115,6 +110,15 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
       void serveArm({ arm, region, throttle, url, authorization: options.authorization }, request, response);
     }
   });
+  // Nobody is let in before there is somebody to answer.
+  server.listen(options.port ?? 0, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    await region.close();
+    throw error;
+  }
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return { url, arm, stop: () => stop(server, region) };
 }
 
