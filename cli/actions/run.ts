@@ -42,10 +42,14 @@ export async function showRun(verb: Verb, id: string): Promise<void> {
 export async function cancel(verb: Verb, id: string): Promise<void> {
   const { raw, value } = await new Api(verb).post(`runs/${parseRunId(id)}/cancel`, {}, runViewSchema);
   const ended = value.finishedAt !== undefined;
+  const still =
+    value.down === undefined
+      ? ""
+      : " Its VM is being started again, and goes on being tried: cancel the run once more to give that up, five minutes after its end.";
   verb.output.done(
     raw,
     ended
-      ? `The run ${value.runId} has ended: ${value.state}.`
+      ? `The run ${value.runId} has ended: ${value.state}.${still}`
       : `Asked the run ${value.runId} to stop; its next step does it.`,
   );
 }

@@ -5,6 +5,7 @@
  *    run's retry window ends; the run then fails with what stood in its way last.
  * 2. A guest that could not be frozen is given `guestTries` tries, or as many as the retry window has room for; then the attempt
  *    goes on without it, where the policy's least allows that.
+ * 3. A VM is stopped for its snapshots `mostStops` times in a run, and no more.
  */
 import type { ConsistencyLevel } from "./consistency.ts";
 import { satisfies } from "./consistency.ts";
@@ -16,6 +17,8 @@ import type { Timestamp } from "./timestamp.ts";
 import { epochMs } from "./timestamp.ts";
 
 const guestTries = 3;
+/** Each costs somebody minutes: what did not work out then is for a person to look at. */
+const mostStops = 3;
 
 export type Obstacle =
   | { readonly kind: "condition"; readonly condition: TransientCondition }
@@ -31,11 +34,18 @@ export function afterFailure(
     readonly waited: Waiting | undefined;
     readonly retryUntil: Timestamp;
     readonly least: ConsistencyLevel;
+    /** How often the VM was stopped for it. */
+    readonly stops?: number | undefined;
     readonly now: number;
     /** 0 to 1, chance. */
     readonly fraction: number;
   },
 ): AfterFailure {
+  if (obstacle.kind === "error" && (facts.stops ?? 0) >= mostStops) {
+    const { message, ...record } = errorRecord(obstacle.error);
+    const text = `${message} The VM was stopped ${facts.stops} times for this run: it is not stopped once more.`;
+    return { kind: "fail", error: { ...record, message: text } };
+  }
   if (obstacle.kind === "error" && isFinal(obstacle.error)) return { kind: "fail", error: errorRecord(obstacle.error) };
   const condition = obstacle.kind === "condition" ? obstacle.condition : errorRecord(obstacle.error).code;
   const tries = facts.waited?.condition === condition ? facts.waited.tries : 0;

@@ -20,6 +20,12 @@ export const stopDoubtMs = 5 * 60_000;
 /** How often it is looked whether a stop, a snapshot or a start has ended. */
 export const haltLookMs = 15_000;
 
+/** While a VM stands still, what lies further ahead than this was written by a clock that was ahead: nobody looks so seldom. */
+export const longestHaltLookMs = 10 * 60_000;
+
+/** A cancel may cross the run's end, and was not meant for the start of its VM then. */
+export const giveUpAfterMs = 5 * 60_000;
+
 export function isOverdue(since: Timestamp, now: number): boolean {
   const elapsedMs = now - epochMs(since);
   // An instant ahead of us was written by a clock that was: as far as anybody can tell, its time is over.

@@ -3,6 +3,7 @@
  *
  * A time in a row that lies further ahead than anything is ever put off was written by a clock that was ahead: it holds nothing back.
  */
+import { longestHaltLookMs } from "./downtime.ts";
 import { longestRestoreMs } from "./restore-plan.ts";
 import type { ActiveRun, AtPlatform, EndedRun } from "./run-transitions.ts";
 import { isActive, isLookedAt, leaseHolds } from "./run-transitions.ts";
@@ -25,7 +26,7 @@ export type ReconcileAction =
 /** How long after its time a queued run's message counts as lost. */
 const queueGraceMs = 5 * 60_000;
 /** A machine that somebody needs stands still meanwhile. */
-const haltedGraceMs = 60_000;
+const halted = { graceMs: 60_000, longestMs: longestHaltLookMs };
 const longestWaitMs = 8 * 24 * 3_600_000;
 
 export function reconcileAction(run: Run, now: number, stepBudgetMs: number): ReconcileAction {
@@ -38,7 +39,7 @@ export function reconcileAction(run: Run, now: number, stepBudgetMs: number): Re
       if (leaseHolds(run.leaseUntil, now, stepBudgetMs)) return { kind: "leave" };
       if (run.pending === undefined) return { kind: "recover-attempt" };
       if (run.cancelRequestedAt !== undefined) return { kind: "cancel" };
-      return isPast(run.pending.lookAt, now, run.halt === undefined ? queueGraceMs : haltedGraceMs)
+      return isPast(run.pending.lookAt, now, run.halt === undefined ? undefined : halted)
         ? { kind: "resend" }
         : { kind: "leave" };
     case "copying":
@@ -75,9 +76,9 @@ function isOverdue(run: Extract<ActiveRun, { state: "queued" }>, now: number): b
 }
 
 /** Long enough for the message of that instant to count as lost. */
-function isPast(due: Timestamp, now: number, graceMs = queueGraceMs): boolean {
+function isPast(due: Timestamp, now: number, limits = { graceMs: queueGraceMs, longestMs: longestWaitMs }): boolean {
   const lateMs = msBetween(due, timestamp(now));
-  return lateMs > graceMs || lateMs < -longestWaitMs;
+  return lateMs > limits.graceMs || lateMs < -limits.longestMs;
 }
 
 /** How long nothing may have been written before a run counts as standing still. */

@@ -68,6 +68,7 @@ function facts(run: BackupRun) {
     least,
     retryUntil,
     attempt,
+    ...(run.stops === undefined ? {} : { stops: run.stops }),
     ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
     ...(run.cancelRequestedAt === undefined ? {} : { cancelRequestedAt: run.cancelRequestedAt }),
   };
@@ -109,9 +110,8 @@ export function withFreeze(run: BackupIn<"snapshotting">, freeze: Freeze): Backu
   return { ...run, freeze };
 }
 
-/** Over an older one of the same VM only where that one is known to run: docs/azure.md, "Shutdown mode". */
 export function withHalt(run: BackupIn<"snapshotting">, halt: Halt, leaseUntil: Timestamp): BackupIn<"snapshotting"> {
-  return { ...run, halt, leaseUntil };
+  return { ...run, halt, leaseUntil, stops: (run.stops ?? 0) + 1 };
 }
 
 /** The platform goes on by itself: nobody owns the attempt until it is time to look. */

@@ -170,6 +170,8 @@ interface BackupFacts extends RunFacts {
   /** No attempt is begun after this instant. */
   readonly retryUntil: Timestamp;
   readonly attempt: number;
+  /** How often its VM was asked to stop. */
+  readonly stops?: number;
   readonly startedAt?: Timestamp;
 }
 

@@ -3,14 +3,17 @@
  * (a frozen guest, a commit, targets being made) is asked, and ends at its next step. A commit that has begun may still succeed. A restore
  * that waits for the platform has no owner between two looks.
  *
- * A VM that the run has stopped is started all the same. Where that was tried in vain, cancelling the ended run once more gives it up.
+ * A VM that the run has stopped is started all the same. Where that was tried in vain, cancelling the ended run once more gives it up, some
+ * minutes after its end: a cancel that crosses the end was not meant so.
  */
+import { giveUpAfterMs } from "../core/downtime.ts";
 import { FarsideError } from "../core/errors.ts";
 import type { RunId } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
-import type { ActiveRun } from "../core/run-transitions.ts";
+import type { ActiveRun, BackupIn } from "../core/run-transitions.ts";
 import { haltOf, isActive, requestCancel, withoutHalt } from "../core/run-transitions.ts";
 import type { Run } from "../core/run.ts";
+import { msBetween, timestamp } from "../core/timestamp.ts";
 import type { Context } from "./context.ts";
 import { changeRun } from "./run/change-run.ts";
 import { tryCleanUp } from "./run/clean-up-run.ts";
@@ -50,6 +53,10 @@ export async function cancelRun(
   return { kind: run.state === "cancelled" ? "cancelled" : "ended", run };
 }
 
+function mayGiveUp({ halt, finishedAt }: BackupIn<"succeeded" | "failed" | "cancelled">, now: number): boolean {
+  return (halt?.failedStarts ?? 0) > 0 && msBetween(finishedAt, timestamp(now)) > giveUpAfterMs;
+}
+
 /** Of a run that has ended: nobody starts its VM any more, where that was tried in vain. Its VM is left as it is. */
 async function giveUpStart(context: Context, run: Run, signal: AbortSignal): Promise<Run> {
   const since = haltOf(run)?.requestedAt;
@@ -57,7 +64,7 @@ async function giveUpStart(context: Context, run: Run, signal: AbortSignal): Pro
     context,
     run.runId,
     (now) =>
-      now.kind === "backup" && !isActive(now) && (now.halt?.failedStarts ?? 0) > 0
+      now.kind === "backup" && !isActive(now) && mayGiveUp(now, context.clock.now())
         ? withoutHalt(now, undefined)
         : undefined,
     signal,

@@ -8,7 +8,7 @@
  *    that is not ready.
  */
 import { givesUpGuest } from "../core/attempt-failure.ts";
-import { haltLeaseMs } from "../core/downtime.ts";
+import { haltLeaseMs, longestHaltLookMs } from "../core/downtime.ts";
 import type { RunId } from "../core/ids.ts";
 import { runEvents } from "../core/run-events.ts";
 import type { BackupIn } from "../core/run-transitions.ts";
@@ -132,7 +132,8 @@ async function lookAgain(
   }
   // Sent twice: the message that is due comes by itself, and where it is lost, the reconciler sends another.
   const aheadMs = epochMs(run.pending.lookAt) - now;
-  if (aheadMs > 0 && aheadMs <= longestDelayMs) return late("the platform is still at work on the snapshots");
+  const longestMs = run.halt === undefined ? longestDelayMs : longestHaltLookMs;
+  if (aheadMs > 0 && aheadMs <= longestMs) return late("the platform is still at work on the snapshots");
   const lasts = run.halt === undefined ? leaseMs(stepBudgetMs) : Math.min(haltLeaseMs, leaseMs(stepBudgetMs));
   const claim = claimPending(run, now, lasts);
   const claimed = await context.catalog.runs.replace(stored, claim, signal);

@@ -139,12 +139,12 @@ describe("A VM that does not start again", () => {
   test("is left down where a person gives it up, and is backed up as it lies", async () => {
     const world = await failing(1000);
     const { runId } = await onlyRun(world);
-    // A cancel that comes before anything was tried in vain gives nothing up.
-    await cancelRun(world.context(), { runId }, world.signal);
-    expect((await onlyRun(world)).halt).toBeDefined();
-    for (let minute = 0; minute < 5; minute++) {
+    for (let minute = 0; minute < 8; minute++) {
       world.clock.advance(minuteMs);
       await world.reconcile();
+      // A cancel that crosses the run's end gives nothing up.
+      if (minute < 4) await cancelRun(world.context(), { runId }, world.signal);
+      expect((await onlyRun(world)).halt).toBeDefined();
     }
     await cancelRun(world.context(), { runId }, world.signal);
     expect((await onlyRun(world)).halt).toBeUndefined();
@@ -307,6 +307,35 @@ describe("A VM that is stopped for its backup runs again", () => {
     await stop(await sourceOf(world), world.signal);
     await runsAgain(world, "failed");
     expect(world.power.asked).toEqual(["stop", "start"]);
+  });
+
+  test("soon, also where a clock was a day ahead when it was looked at", async () => {
+    const world = await machine({ retryWindowSeconds: 0 });
+    await asked(world);
+    world.clock.setWrongBy(26 * 60 * minuteMs);
+    await until(world, (run) => run.state === "snapshotting" && run.pending !== undefined);
+    world.clock.setWrongBy(0);
+    for (let minute = 0; minute < 5; minute++) {
+      world.clock.advance(minuteMs);
+      await world.drain();
+      await world.reconcile();
+    }
+    expect(await phase(world)).toBe("running");
+    await runsAgain(world, /failed|succeeded/);
+  });
+
+  test("where its snapshots do not work out, and is not stopped for ever again", async () => {
+    const world = await machine();
+    world.source.beforeSnapshot = () => {
+      throw new Error("The snapshot failed.");
+    };
+    await asked(world);
+    await runsAgain(world, "failed");
+    expect(await onlyRun(world)).toMatchObject({
+      stops: 3,
+      error: { code: "snapshot-failed", message: expect.stringContaining("stopped 3 times") },
+    });
+    expect(world.power.asked).toEqual(["stop", "start", "stop", "start", "stop", "start"]);
   });
 
   test("where two look at it at once, in every phase", async () => {

@@ -127,6 +127,7 @@ function sampleRun(n: number, facts: Partial<Pick<BackupRun, "vm" | "vmId">> = {
     least: "crash",
     retryUntil: at,
     attempt: 1,
+    stops: 1,
     startedAt: at,
     ...facts,
   } as const;

@@ -63,8 +63,8 @@ export async function stopForSnapshots(
   if (noted.kind === "refused") return { kind: "lost" };
   const costs = inspection.stopCosts ?? [];
   const message = `The VM is asked to stop for its snapshots. ${costs.join(" ")}`.trim();
-  const level_ = costs.length === 0 ? "info" : "warning";
-  await recordEvent(context, { runId, name: runEvents.stopAsked, message, level: level_, at: now }, signal);
+  const facts = { runId, name: runEvents.stopAsked, message, at: now };
+  await recordEvent(context, { ...facts, level: costs.length === 0 ? "info" : "warning" }, signal);
   // Who stood still until its time was over must not stop what somebody else has started meanwhile.
   if (context.clock.monotonic() - began > haltLeaseMs) return { kind: "lost" };
   const asked = await power.stop(vm.source, signal);

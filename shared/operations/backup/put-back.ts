@@ -28,8 +28,8 @@ export async function putBackRun(
 ): Promise<StepOutcome> {
   const mine = (now: { readonly state: string }) => isSnapshotting(now, run.attemptId);
   const now = context.clock.now();
-  const { waited, retryUntil, least } = run;
-  const after = afterFailure(obstacle, { waited, retryUntil, least, now, fraction: fraction(context.random) });
+  const { waited, retryUntil, least, stops } = run;
+  const after = afterFailure(obstacle, { waited, retryUntil, least, stops, now, fraction: fraction(context.random) });
   if (after.kind === "fail") return endRun(context, run.runId, { state: "failed", error: after.error }, mine, signal);
   const delayMs = Math.min(after.delayMs, longestDelayMs);
   const changed = await changeRun(

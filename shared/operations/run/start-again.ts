@@ -109,6 +109,9 @@ async function lookAtMachine(power: MachinePower, halt: Halt, now: number, signa
   }
   const phase = await stateOf(power, source, signal);
   if (phase === "gone") return { kind: "gone" };
+  if (typeof phase === "object") {
+    return { kind: "awaited", halt: { ...rest, lookAt: addMs(lookAt, phase.unseenForMs) } };
+  }
   if (phase === "running") {
     return isInDoubt(halt, now)
       ? { kind: "awaited", halt: { ...rest, lookAt: addMs(lookAt, haltLookMs) } }
@@ -131,6 +134,8 @@ async function stateOf(power: MachinePower, source: VmSource, signal: AbortSigna
     return await power.state(source, signal);
   } catch (error) {
     if (hasCode(error, "not-found")) return "gone";
+    // It says nothing of the VM.
+    if (hasCode(error, "unavailable", "throttled")) return { unseenForMs: error.retryAfterMs ?? 0 };
     throw error;
   }
 }
@@ -154,7 +159,10 @@ async function tell(
 ): Promise<void> {
   const downMs = msBetween(before.requestedAt, now);
   if (seen.kind === "running") {
-    const message = `The VM runs again: it was down for ${Math.round(downMs / 1000)} s at most.`;
+    const message =
+      before.startAskedAt === undefined
+        ? "The VM runs: it did not stop, or somebody else has started it."
+        : `The VM runs again: it was down for ${Math.round(downMs / 1000)} s at most.`;
     return recordEvent(context, { runId, name: runEvents.running, message, fields: { downMs } }, signal);
   }
   if (seen.kind === "gone") {

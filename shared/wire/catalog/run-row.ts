@@ -93,6 +93,7 @@ const backupFacts = {
   least: consistencyLevel,
   retryUntil: timestamp,
   attempt: count,
+  stops: count.exactOptional(),
   startedAt: timestamp.exactOptional(),
 };
 

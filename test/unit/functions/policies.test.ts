@@ -53,8 +53,29 @@ describe("A policy", () => {
     expect((await request("GET", "/api/policies/daily")).status).toBe(200);
   });
 
+  test("that stops VMs is refused for a VM of page blobs, whichever of the two comes first", async () => {
+    const { request, disks } = createTestApp();
+    const url = "https://source.blob.core.windows.net/disks/os.vhd";
+    disks.set(url, { sizeBytes: 1024 });
+    const vm = (policy: string) => ({ policy, source: { kind: "page-blob", disks: [{ name: "os", url }] } });
+    await request("PUT", "/api/policies/stopping", { ...body, shutdown: true });
+    const refused = await request("PUT", "/api/vms/web1", vm("stopping"));
+    expect(refused.body).toMatchObject({ code: "not-supported", vm: "web1", policy: "stopping" });
+
+    await request("PUT", "/api/policies/daily", body);
+    expect((await request("PUT", "/api/vms/web1", vm("daily"))).status).toBe(201);
+    const changed = await request("PUT", "/api/policies/daily", { ...body, shutdown: true });
+    expect(changed.body).toMatchObject({ code: "not-supported", vm: "web1", policy: "daily" });
+    expect((await request("GET", "/api/policies/daily")).body).toMatchObject({ shutdown: false });
+  });
+
   const wrong: readonly (readonly [string, unknown, string])[] = [
     ["a schedule that never fires", { ...body, schedule: { cron: "0 0 30 2 *" } }, "schedule"],
+    [
+      "a VM that is stopped and application-consistent",
+      { ...body, shutdown: true, consistency: { wanted: "application", least: "application" } },
+      "consistency.least",
+    ],
     ["a schedule that is none", { ...body, schedule: { cron: "every day" } }, "schedule"],
     [
       "a time zone that does not exist",
