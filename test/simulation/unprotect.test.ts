@@ -40,3 +40,18 @@ test("A source that does not answer keeps no VM protected, and the log tells of 
   expect(events).toEqual(["snapshots-left", "vm-unprotected"]);
   expect(await world.catalog.vms.get(name, world.signal)).toBeUndefined();
 });
+
+test("A source that asks to slow down is not left with the rest of many snapshots: asked again, it goes on", async () => {
+  const world = await backedUp();
+  const remove = world.source.removeSnapshot.bind(world.source);
+  world.source.removeSnapshot = () => {
+    world.source.removeSnapshot = remove;
+    return Promise.reject(new FarsideError("throttled", "Slow down."));
+  };
+  const unprotect = () => unprotectVm(world.context(), { name }, world.signal);
+  await expect(unprotect()).rejects.toMatchObject({ code: "throttled" });
+  expect(await world.catalog.vms.get(name, world.signal)).toBeDefined();
+  await unprotect();
+  expect(world.source.attempts()).toEqual([]);
+  expect(await world.catalog.vms.get(name, world.signal)).toBeUndefined();
+});

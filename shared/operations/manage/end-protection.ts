@@ -16,7 +16,7 @@ export interface Ending extends VmFound {
 /**
  * Stops protecting a VM; its restore points, and what is known of them, stay. The snapshots at the source go first: they serve the
  * next backup only, and after the row nobody would find them. Throws `run-active` while a backup or a revert of it runs: the run would find the
- * ground gone under it.
+ * ground gone under it. Throws `throttled` where the source asks to slow down.
  */
 export async function endProtection(
   context: Context,
@@ -51,7 +51,9 @@ async function releaseSnapshots(
     await letGoOfReverts(context, vm, signal);
     await removeChosenSnapshots(context, vm, () => true, signal);
   } catch (error) {
-    if (!(error instanceof FarsideError) || (comesBack && error.advice === "retry")) throw error;
+    // Many snapshots are not removed in one go: asked again, it goes on where it was told to slow down.
+    if (!(error instanceof FarsideError) || (comesBack && error.advice === "retry") || error.code === "throttled")
+      throw error;
     context.log.log("warning", "snapshots-left", { vm: vm.name, vmId: vm.vmId, error: error.message });
   }
 }

@@ -4,11 +4,12 @@ import type { BackupIn } from "../../core/run-transitions.ts";
 import { currentAttempt, isActive } from "../../core/run-transitions.ts";
 import type { Run } from "../../core/run.ts";
 import type { SnapshotOwner } from "../../core/snapshot-removal.ts";
-import { instantAttempts, mayRemoveSnapshot, mostInstantSets } from "../../core/snapshot-removal.ts";
+import { mayRemoveSnapshot } from "../../core/snapshot-removal.ts";
 import type { ProtectedVm } from "../../core/vm.ts";
 import type { OwnSnapshot } from "../../ports/disk-source.ts";
 import type { Context } from "../context.ts";
-import { listRestorePoints, newestRestorePoint, readManifest } from "../vault/list-restore-points.ts";
+import { instantOf } from "./instant-snapshots.ts";
+import { newestRestorePoint, readManifest } from "../vault/list-restore-points.ts";
 
 /**
  * After the end of a backup run: removes what it and its forerunners left on the VM's disks, but for the base of the next one and what stays
@@ -128,25 +129,6 @@ const mostAtOnce = 200;
 
 function oldestFirst(a: OwnSnapshot, b: OwnSnapshot): number {
   return a.attemptId < b.attemptId ? -1 : 1;
-}
-
-/** What stays for quick restores: of restore points that stand, as the VM's policy says now. */
-async function instantOf(
-  context: Context,
-  vm: ProtectedVm,
-  owners: ReadonlyMap<RunId, SnapshotOwner>,
-  signal: AbortSignal,
-): Promise<ReadonlySet<AttemptId>> {
-  const days = (await context.catalog.policies.get(vm.policy, signal))?.value.instantRestoreDays ?? 0;
-  if (days === 0) return new Set();
-  const entries = await listRestorePoints(await context.vault(signal), vm.vmId, signal);
-  const standing = new Set(
-    entries.filter(({ tombstonedAt }) => tombstonedAt === undefined).map(({ pointId }) => pointId),
-  );
-  const points = [...owners.values()].flatMap((owner) =>
-    owner.kind === "ended" && owner.point !== undefined && standing.has(owner.point.pointId) ? [owner.point] : [],
-  );
-  return instantAttempts(points, { days, most: mostInstantSets[vm.source.kind], now: context.clock.now() });
 }
 
 /** Removes those of our snapshots on this VM's disks that `doomed` names, whatever else refers to them. */

@@ -183,7 +183,7 @@ export const routes = {
     summary: "Stops protecting a VM. Its restore points stay.",
     params: vmParams,
     answers: [gone],
-    problems: ["bad-input", "not-found", "run-active", "refused", "conflict"],
+    problems: ["bad-input", "not-found", "run-active", "refused", "conflict", "throttled"],
   }),
   requestBackup: route({
     ...post,
