@@ -13,6 +13,7 @@ import { restorePointDiff } from "./checks/restore-point-diff.ts";
 import { sectors4k } from "./checks/sectors-4k.ts";
 import { snapshotAndPoint } from "./checks/snapshot-and-point.ts";
 import { uploadBounds } from "./checks/upload-bounds.ts";
+import { vaultCondition } from "./checks/vault-condition.ts";
 
 export const checks: readonly Check[] = [
   restorePointDiff,
@@ -27,5 +28,6 @@ export const checks: readonly Check[] = [
   guestState,
   preparedSecure,
   uploadBounds,
+  vaultCondition,
   pointWhileDeleting,
 ];

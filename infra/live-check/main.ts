@@ -5,9 +5,11 @@
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { armOpener } from "../../shared/compose/arm.ts";
+import { createVaultStore } from "../../shared/compose/vault.ts";
 import { systemClock } from "../../shared/compose/system.ts";
 import { readArm } from "../../shared/config/arm.ts";
 import { Problems } from "../../shared/config/problems.ts";
+import { readVault } from "../../shared/config/storage.ts";
 import { FarsideError } from "../../shared/core/errors.ts";
 import { parseVmResourceId } from "../../shared/core/resource-id.ts";
 import { checks } from "./checks.ts";
@@ -15,10 +17,11 @@ import { liveCheck } from "./live-check.ts";
 import { report } from "./report.ts";
 import { Stage } from "./stage.ts";
 
-const usage = `node infra/live-check/main.ts --vm RESOURCE-ID --yes [--only NAME …] [--keep] [--json]
+const usage = `node infra/live-check/main.ts --vm RESOURCE-ID --yes [--vault URL] [--only NAME …] [--keep] [--json]
 node infra/live-check/main.ts --list
 
   --vm    a running Linux VM with a free LUN, made for this (docs/live-check.md): its disks are snapshotted, and a disk is attached to it
+  --vault a container's URL, which the same identity (or FARSIDE_VAULT__clientId) reaches with the vault writer's two roles
   --only  these questions alone; --list prints all
   --keep  do not remove what was made
 `;
@@ -47,6 +50,7 @@ async function run(args: readonly string[]): Promise<number> {
   const options = {
     vm: { type: "string" },
     only: { type: "string", multiple: true },
+    vault: { type: "string" },
     yes: { type: "boolean" },
     keep: { type: "boolean" },
     json: { type: "boolean" },
@@ -72,10 +76,14 @@ async function run(args: readonly string[]): Promise<number> {
   }
   const problems = new Problems();
   const access = readArm(process.env, problems);
+  const container =
+    values.vault === undefined ? undefined : readVault({ ...process.env, FARSIDE_VAULT: values.vault }, problems);
   problems.throwIfAny();
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
   const prefix = `farside-check-${randomBytes(4).toString("hex")}`;
-  const stage = new Stage({ arm: await armOpener(access, systemClock())(), vmId, prefix, tell });
+  const arm = await armOpener(access, systemClock())();
+  const vault = container === undefined ? {} : { vault: await createVaultStore(container) };
+  const stage = new Stage({ arm, vmId, prefix, tell, ...vault });
   const asked = checks.filter(({ name }) => only.length === 0 || only.includes(name));
   const { findings, left } = await liveCheck(stage, asked, { keep, tell }, interrupted(tell));
   process.stdout.write(json ? `${JSON.stringify(findings, undefined, 2)}\n` : report(findings));

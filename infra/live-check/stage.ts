@@ -12,6 +12,7 @@ import type { ArmConnection } from "../../shared/adapters/azure/managed/arm-conn
 import { apiVersions, armCall, requireParts } from "../../shared/adapters/azure/managed/arm-connection.ts";
 import { parseModel } from "../../shared/adapters/azure/managed/arm-models.ts";
 import type { VmResourceId } from "../../shared/core/resource-id.ts";
+import type { VaultStore } from "../../shared/ports/vault-store.ts";
 import { z } from "zod";
 import { writeInGuest } from "./guest.ts";
 import { MadeThings } from "./made.ts";
@@ -51,6 +52,8 @@ export interface StageOptions {
   readonly vmId: VmResourceId;
   readonly prefix: string;
   readonly tell: (line: string) => void;
+  /** A container, by an identity with the vault writer's roles. */
+  readonly vault?: VaultStore;
 }
 
 export class Stage {
@@ -58,17 +61,19 @@ export class Stage {
   readonly client: ComputeManagementClient;
   readonly group: string;
   readonly prefix: string;
+  readonly vault: VaultStore | undefined;
   readonly made = new MadeThings();
   readonly #options: StageOptions;
   readonly #vmName: string;
   #generations: Promise<Generations> | undefined;
 
   constructor(options: StageOptions) {
-    const { arm, vmId, prefix } = options;
+    const { arm, vmId, prefix, vault } = options;
     const { subscriptionId, resourceGroup, path } = requireParts(vmId);
     this.#options = options;
     this.arm = arm;
     this.prefix = prefix;
+    this.vault = vault;
     this.group = resourceGroup;
     this.#vmName = path[0]?.[1] ?? "";
     this.client = arm.compute(subscriptionId);

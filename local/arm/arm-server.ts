@@ -12,7 +12,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Arm, ArmCall, Reply, Route } from "./arm.ts";
 import { ServiceError } from "./service-error.ts";
-import { armOrigin } from "./arm.ts";
+import { armOrigin, ok } from "./arm.ts";
 import { ArmRouter, resourceId } from "./arm-router.ts";
 import type { Authorization } from "./authorization.ts";
 import { serveData } from "./data/data-endpoint.ts";
@@ -194,6 +194,11 @@ async function serveArm(
     const principal = request.headers.authorization?.slice("Bearer ".length) ?? "";
     authorization?.check({ principal, method, path, body });
     refuseLocked(arm, method, path);
+    const permissions = /^(.+)\/providers\/Microsoft\.Authorization\/permissions$/i.exec(path)?.[1];
+    if (authorization !== undefined && permissions !== undefined) {
+      send(response, path, ok({ value: authorization.permissionsAt(principal, permissions) }));
+      return;
+    }
     const onlyNew = request.headers["if-none-match"] === "*";
     const reply = await replyTo(arm, path, { method, query: searchParams, body, onlyNew });
     await region.commit();

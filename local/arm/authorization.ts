@@ -49,9 +49,26 @@ export class Authorization {
     this.#assignments.splice(0, this.#assignments.length, ...kept);
   }
 
+  /** Whatever a principal has at a scope, as ARM tells it about itself. */
+  permissionsAt(principal: string, scope: string): readonly Json[] {
+    const covering = this.#assignments.filter((one) => one.principal === principal && isWithin(scope, one.scope));
+    return covering.map(({ role }) => ({
+      actions: role.Actions,
+      notActions: role.NotActions,
+      dataActions: role.DataActions,
+      notDataActions: role.NotDataActions,
+    }));
+  }
+
   /** What a principal's requests needed so far, in order of name. */
   asked(principal: string): readonly string[] {
     return [...(this.#asked.get(principal) ?? [])].sort();
+  }
+
+  /** What it asked so far is no longer known. */
+  forget(principal: string): void {
+    this.#asked.delete(principal);
+    this.#refused.delete(principal);
   }
 
   /** What a principal was refused so far. */

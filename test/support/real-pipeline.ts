@@ -122,7 +122,10 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
   const source = new PageBlobSource(accounts);
   // Nobody asks it where there is none.
   const { armUrl = "http://127.0.0.1:1", armPrincipal: principal = "local" } = options;
-  const arm = armOpener({ kind: "local", url: armUrl, principal }, clock);
+  // What its token bucket waits is time of the pipeline's, not of the test's.
+  const pass = async (ms: number): Promise<void> => void (aheadMs += ms);
+  const monotonic = (): number => system.monotonic() + aheadMs;
+  const arm = armOpener({ kind: "local", url: armUrl, principal }, { ...clock, sleep: pass, monotonic });
   const managed = new ManagedDiskSource({ arm, clock });
   const reverter = new PageBlobReverter(accounts);
   const queue = new MemoryTaskQueue(clock);

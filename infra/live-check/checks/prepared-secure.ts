@@ -7,7 +7,7 @@ export const preparedSecure: Check = {
   name: "prepared-secure",
   question: "Does a disk made by UploadPreparedSecure give two SAS to write, the disk's and its guest state's?",
   assumed: "yes",
-  relies: { file: "shared/ports/machine-target.ts", line: "readonly guestState?" },
+  relies: { file: "shared/adapters/azure/managed/machine/plan-disk.ts", line: '"UploadPreparedSecure"' },
   async ask(stage, signal) {
     let shown = "";
     const refusal = await refusalOf(async () => {

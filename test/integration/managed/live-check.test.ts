@@ -8,8 +8,16 @@ import { report } from "../../../infra/live-check/report.ts";
 import { Stage } from "../../../infra/live-check/stage.ts";
 import { ServiceError } from "../../../local/arm/service-error.ts";
 import { armOpener } from "../../../shared/compose/arm.ts";
+import { BlobVaultStore } from "../../../shared/adapters/azure/blob-vault-store.ts";
+import { openContainer } from "../../../shared/adapters/azure/storage-clients.ts";
 import { systemClock } from "../../../shared/compose/system.ts";
+import type { VaultStore } from "../../../shared/ports/vault-store.ts";
+import { enforceRoles } from "../../support/data-roles.ts";
 import { startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
+
+import { everything, readCondition, readRole } from "../../support/roles.ts";
+import { startStorageProxy, throughProxy } from "../../support/storage-proxy.ts";
+import { startTestAzurite } from "../../support/test-azurite.ts";
 
 const never = new AbortController().signal;
 
@@ -21,13 +29,13 @@ beforeEach(async () => {
 });
 afterEach(() => region.stop());
 
-async function ask(names: readonly string[], signal = never) {
+async function ask(names: readonly string[], more: { readonly vault?: VaultStore; readonly prefix?: string } = {}) {
   const arm = await armOpener({ kind: "local", url: region.server.url }, systemClock())();
   const told: string[] = [];
   const tell = (line: string): void => void told.push(line);
-  const stage = new Stage({ arm, vmId: vm.resourceId, prefix: "farside-check-1", tell });
+  const stage = new Stage({ arm, vmId: vm.resourceId, prefix: "farside-check-1", tell, ...more });
   const asked = checks.filter(({ name }) => names.length === 0 || names.includes(name));
-  const result = await liveCheck(stage, asked, { keep: false, tell, againAfterMs: 1 }, signal);
+  const result = await liveCheck(stage, asked, { keep: false, tell, againAfterMs: 1 }, never);
   return { ...result, told };
 }
 
@@ -60,6 +68,7 @@ describe("The live check", () => {
       "guest-state": "as assumed",
       "prepared-secure": "as assumed",
       "upload-bounds": "as assumed",
+      "vault-condition": "could not be tried",
       "point-while-deleting": "as assumed",
     });
     expect(left).toEqual([]);
@@ -97,6 +106,36 @@ describe("The live check", () => {
     expect(findings).toMatchObject([
       { verdict: "differs", found: expect.stringContaining("1 of 10101 writes are missing") },
     ]);
+  });
+
+  test("tries a vault writer's roles on a container: as they are, and with one that may delete everything", async () => {
+    const azurite = await startTestAzurite("vaultacct");
+    const proxy = await startStorageProxy(azurite.azurite.blobUrl);
+    try {
+      const roles = enforceRoles(proxy, "blob");
+      roles.assign({ role: everything });
+      const connectionString = throughProxy(azurite.connectionString, proxy);
+      const container = await openContainer({ kind: "connection-string", connectionString, container: "vault" });
+      const vault = new BlobVaultStore(container);
+      await vault.createContainer(never);
+      const writers = ["vault-writer", "vault-work-remover"].map((name) => ({
+        role: readRole(name),
+        condition: readCondition(name),
+      }));
+      roles.assign(...writers);
+      const { findings } = await ask(["vault-condition"], { vault });
+      expect(findings).toMatchObject([
+        { verdict: "as assumed", found: expect.stringContaining("all as it should be") },
+      ]);
+      roles.assign(...writers.map(({ role }) => ({ role })));
+      const open = await ask(["vault-condition"], { vault, prefix: "farside-check-2" });
+      expect(open.findings).toMatchObject([
+        { verdict: "differs", found: "overwriting is allowed, refreshing is allowed, deleting is allowed" },
+      ]);
+    } finally {
+      await proxy.close();
+      await azurite.azurite.stop();
+    }
   });
 
   test("says why a question could not be asked, goes on to the next, and names what it could not remove", async () => {

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
 import { Authorization } from "../../../local/arm/authorization.ts";
+import { propertiesOf } from "../../../local/arm/resources.ts";
 import type { RoleDefinition } from "../../../local/arm/role-definition.ts";
 import type { ConsistencyLevel } from "../../../shared/core/consistency.ts";
 import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
@@ -182,6 +183,27 @@ describe("The role of the source's reader", () => {
           message: expect.stringContaining(`does not have authorization to perform action '${action}'`),
         });
       }
+    });
+  });
+});
+
+describe("The role of the source's stopper", () => {
+  test("stops and starts a VM, beside the reader's, and does nothing else to it", async () => {
+    await withStage([], async ({ region, authorization }) => {
+      const { resourceId } = await region.addVm("web", 1);
+      authorization.unassign("local");
+      for (const role of [reader, readRole("source-stopper")])
+        authorization.assign({ principal: "local", role, scope });
+      const { virtualMachines } = region.client;
+      const power = () => propertiesOf(region.server.arm.resources.require(resourceId))["powerState"];
+      await virtualMachines.deallocate(group, "web");
+      expect(power()).toBe("deallocated");
+      await virtualMachines.start(group, "web");
+      expect(power()).toBe("running");
+      await expect(Promise.resolve(virtualMachines.powerOff(group, "web"))).rejects.toMatchObject({ statusCode: 403 });
+      authorization.unassign("local");
+      authorization.assign({ principal: "local", role: reader, scope });
+      await expect(Promise.resolve(virtualMachines.start(group, "web"))).rejects.toMatchObject({ statusCode: 403 });
     });
   });
 });

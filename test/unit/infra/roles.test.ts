@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { allowsAction, allowsDataAction } from "../../../local/arm/role-definition.ts";
+import { neededActions } from "../../../shared/adapters/azure/managed/machine/check-permissions.ts";
 import { isConditionMet } from "../../support/role-condition.ts";
 import { readCondition, readRole, roleNames } from "../../support/roles.ts";
 
@@ -58,6 +59,15 @@ describe("The roles", () => {
     expect(changing).toEqual(["Microsoft.Compute/disks/beginGetAccess/action"]);
     for (const verb of ["write", "delete", "deallocate/action", "runCommand/action"]) {
       expect(allowsAction(reader, `Microsoft.Compute/virtualMachines/${verb}`)).toBe(false);
+    }
+  });
+});
+
+describe("The restorer's role", () => {
+  test("has every permission that a restore looks for before it makes anything", () => {
+    for (const kind of ["managed-disks", "managed-vm", "swap-disks"] as const) {
+      const lacking = neededActions({ kind }).filter((action) => !allowsAction(readRole("restorer"), action));
+      expect([kind, lacking]).toEqual([kind, []]);
     }
   });
 });
