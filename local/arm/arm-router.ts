@@ -30,7 +30,9 @@ export class ArmRouter {
 function compile(template: string): RegExp {
   const parts = template.split("/").map((part) => {
     const name = /^\{(\w+)\}$/.exec(part)?.[1];
-    return name === undefined ? part.replaceAll(".", "\\.") : `(?<${name}>[^/]+)`;
+    if (name === undefined) return part.replaceAll(".", "\\.");
+    // A scope is a path of its own: of a subscription, a resource group, a resource.
+    return name === "scope" ? "(?<scope>.+)" : `(?<${name}>[^/]+)`;
   });
   return new RegExp(`^${parts.join("/")}$`, "i");
 }

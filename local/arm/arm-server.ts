@@ -9,20 +9,23 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Arm, ArmCall, Reply } from "./arm.ts";
+import type { Arm, ArmCall, Reply, Route } from "./arm.ts";
 import { ServiceError } from "./service-error.ts";
 import { armOrigin } from "./arm.ts";
 import { ArmRouter, resourceId } from "./arm-router.ts";
 import { serveData } from "./data/data-endpoint.ts";
 import { Grants } from "./data/grants.ts";
+import { settleCopies } from "./disks/background-copy.ts";
 import { DiskStore } from "./disks/disk-store.ts";
 import { bytesNamed } from "./disks/guest-state.ts";
 import { type ArmExchange, madeByFault, overhear, said } from "./exchange.ts";
 import { ArmFaults } from "./faults.ts";
 import { accessRoutes } from "./handlers/access.ts";
 import { diskRoutes } from "./handlers/disks.ts";
+import { lockRoutes, refuseLocked } from "./handlers/locks.ts";
 import { networkRoutes } from "./handlers/network.ts";
 import { restorePointRoutes } from "./handlers/restore-points.ts";
+import { runCommandRoutes } from "./handlers/run-commands.ts";
 import { snapshotRoutes } from "./handlers/snapshots.ts";
 import { virtualMachineRoutes } from "./handlers/virtual-machines.ts";
 import { Operations } from "./operations.ts";
@@ -41,6 +44,8 @@ export interface ArmServerOptions {
   readonly onRequest?: (methodAndPath: string) => void;
   /** Called with each request of ARM and its answer, after that was sent. */
   readonly onExchange?: (exchange: ArmExchange) => void;
+  /** The same of the disks' bytes. The URL is a SAS: a secret. */
+  readonly onDataExchange?: (exchange: ArmExchange) => void;
 }
 
 export interface ArmServer {
@@ -49,14 +54,17 @@ export interface ArmServer {
   stop(): Promise<void>;
 }
 
-const router = new ArmRouter([
+export const armRoutes: readonly Route[] = [
   ...virtualMachineRoutes,
+  ...runCommandRoutes,
   ...diskRoutes,
   ...snapshotRoutes,
   ...restorePointRoutes,
   ...accessRoutes,
   ...networkRoutes,
-]);
+  ...lockRoutes,
+];
+const router = new ArmRouter(armRoutes);
 
 /** Bodies of ARM are models, never data. */
 const bodyLimitBytes = 4 * 1024 * 1024;
@@ -80,8 +88,10 @@ export async function startArmServer(options: ArmServerOptions): Promise<ArmServ
   };
   const throttle = new Throttle();
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    if ((request.url ?? "").startsWith("/md-")) void serveData(dataContext(arm), request, response);
-    else {
+    if ((request.url ?? "").startsWith("/md-")) {
+      if (options.onDataExchange !== undefined) overhear(request, response, options.onDataExchange);
+      void serveData(dataContext(arm), request, response);
+    } else {
       options.onRequest?.(`${request.method ?? ""} ${request.url?.split("?")[0] ?? ""}`);
       if (options.onExchange !== undefined) overhear(request, response, options.onExchange);
       void serveArm(arm, throttle, url, request, response);
@@ -119,6 +129,7 @@ async function serveArm(
   response.setHeader("content-type", "application/json; charset=utf-8");
   try {
     arm.operations.settle(arm.now());
+    settleCopies(arm.resources, arm.now());
     const { method = "GET" } = request;
     const { pathname, searchParams } = new URL(request.url ?? "/", url);
     const path = decodeURIComponent(pathname);
@@ -141,10 +152,16 @@ async function serveArm(
       request.socket.destroy();
       return;
     }
-    if (planned !== undefined) throw planned;
+    if (planned !== undefined) {
+      madeByFault(response);
+      throw planned;
+    }
     const family = familyOf(method);
     const left = throttle.take(path.split("/")[2] ?? "", family, arm.now());
     response.setHeader(`x-ms-ratelimit-remaining-subscription-${family}`, left);
+    const leftOfVm = throttle.takeOfVm(method, path, arm.now());
+    if (leftOfVm !== undefined) response.setHeader("x-ms-ratelimit-remaining-resource", leftOfVm);
+    refuseLocked(arm, method, path);
     const reply = await replyTo(arm, method, path, searchParams, request);
     send(response, path, reply);
   } catch (error) {
@@ -229,8 +246,5 @@ function sendError(response: ServerResponse, error: unknown): void {
       ? error
       : new ServiceError(500, "InternalServerError", error instanceof Error ? error.message : "");
   for (const [name, value] of Object.entries(known.headers)) response.setHeader(name, value);
-  const { code, message } = known;
-  // Throttling answers are documented flat, all others below `error`.
-  const body = known.status === 429 ? { code, message } : { error: { code, message } };
-  write(response, known.status, body);
+  write(response, known.status, known.body);
 }

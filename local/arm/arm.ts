@@ -36,7 +36,8 @@ export type Reply =
       readonly kind: "accepted";
       readonly operationId: string;
       readonly shape: OperationShape;
-      readonly status: 201 | 202;
+      /** 200 where a VM that stands is changed: then its headers alone tell that it has only begun. */
+      readonly status: 200 | 201 | 202;
       readonly first?: unknown;
     };
 
@@ -53,7 +54,7 @@ export interface Route {
 export function accept(
   arm: Arm,
   operation: { readonly name: string; readonly finish: () => unknown; readonly onFailure?: () => void },
-  answer: { readonly status?: 201 | 202; readonly first?: unknown } = {},
+  answer: { readonly status?: 200 | 201 | 202; readonly first?: unknown } = {},
 ): Reply {
   const { name, finish, onFailure } = operation;
   const fault = arm.faults.ofOperation(name);

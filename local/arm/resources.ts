@@ -2,6 +2,7 @@
  * The resources of the local region by their ARM ids, which do not tell upper case from lower. A resource is its JSON as ARM gives it, and,
  * for disks and what is made of them, its bytes.
  */
+import type { BackgroundCopy } from "./disks/background-copy.ts";
 import type { Bytes } from "./disks/disk-store.ts";
 import { ServiceError } from "./service-error.ts";
 
@@ -16,6 +17,8 @@ export interface Resource {
   readonly bytes?: Bytes;
   /** Of those that belong to a trusted-launch VM's OS disk. */
   readonly guestState?: Bytes;
+  /** Of a snapshot or disk restore point that is still being copied. */
+  readonly copy?: BackgroundCopy;
 }
 
 export class Resources {

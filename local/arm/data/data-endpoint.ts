@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { randomUUID } from "node:crypto";
 import type { Bytes, DiskStore } from "../disks/disk-store.ts";
 import type { ToldRange } from "../disks/page-map.ts";
+import { said } from "../exchange.ts";
 import { ServiceError } from "../service-error.ts";
 import { parseDataRequest, type ByteSpan, type DataRequest } from "./data-request.ts";
 import type { Grant, Grants } from "./grants.ts";
@@ -82,7 +83,7 @@ async function answer(
       const ranges = listed(context, grant, bytes, asked);
       response.setHeader("x-ms-blob-content-length", bytes.sizeBytes);
       response.setHeader("content-type", "application/xml");
-      response.writeHead(200).end(pageListXml(ranges, asked.marker, asked.maxResults));
+      response.writeHead(200).end(said(response, pageListXml(ranges, asked.marker, asked.maxResults)));
       return;
     }
     case "write":
@@ -192,5 +193,5 @@ function sendError(response: ServerResponse, error: unknown): void {
   response.setHeader("content-type", "application/xml");
   for (const [name, value] of Object.entries(known.headers)) response.setHeader(name, value);
   const text = `<?xml version="1.0" encoding="utf-8"?><Error><Code>${known.code}</Code><Message>${known.message}</Message></Error>`;
-  response.writeHead(known.status).end(text);
+  response.writeHead(known.status).end(said(response, text));
 }

@@ -8,7 +8,7 @@ import { asObject, type Json, type Resource } from "../resources.ts";
 import { newDiskBytes } from "./disk-bytes.ts";
 import type { Bytes, DiskStore } from "./disk-store.ts";
 
-/** Without the footer. The documentation gives no size: this is what exported ones have. */
+/** Without the footer. The documentation gives no size: this one is ours, and a client must ask the SAS for it. */
 export const guestStateBytes = 4 * 1024 ** 2;
 
 /** Whether a disk of these properties has a guest state. */

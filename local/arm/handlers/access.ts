@@ -3,7 +3,9 @@ import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
 import type { Access, Grant } from "../data/grants.ts";
+import { isPending } from "../disks/background-copy.ts";
 import { guestStateId, requireGuestState } from "../disks/guest-state.ts";
+import { checkFileFormat } from "../disks/sector-size.ts";
 import { asText, type Json, propertiesOf, type Resource } from "../resources.ts";
 import { attachedTo, invalid } from "./disks.ts";
 
@@ -30,6 +32,7 @@ function beginAccess(arm: Arm, { id, body }: ArmCall): Reply {
     throw invalid(`durationInSeconds ${String(seconds)} is not between 1 and ${longestSeconds}.`);
   }
   refuseAccess(arm, resource, access);
+  checkFileFormat(resource, body["fileFormat"]);
   const withGuestState = body["getSecureVMGuestStateSAS"] === true;
   if (withGuestState) requireGuestState(resource);
   const finish = (): Json => {
@@ -58,13 +61,14 @@ function accessOf(value: unknown): Access {
 }
 
 function refuseAccess(arm: Arm, resource: Resource, access: Access): void {
-  const { networkAccessPolicy, diskState, snapshotAccessState } = propertiesOf(resource);
+  const { networkAccessPolicy, diskState, provisioningState } = propertiesOf(resource);
   const refuse = (message: string): never => {
     throw new ServiceError(409, "OperationNotAllowed", message);
   };
   if (networkAccessPolicy === "DenyAll")
     refuse(`${resource.id} cannot be exported: its networkAccessPolicy is DenyAll.`);
-  if (snapshotAccessState === "Pending") refuse(`${resource.id} is still being copied in the background.`);
+  if (provisioningState === "Failed") refuse(`${resource.id} was not made: its provisioning has failed.`);
+  if (isPending(resource)) refuse(`${resource.id} is still being copied in the background.`);
   const uploads = diskState === "ReadyToUpload" || diskState === "ActiveUpload";
   if (access === "Write" && !uploads) refuse(`${resource.id} was not made for upload.`);
   if (access === "Read" && uploads) refuse(`${resource.id} is being uploaded.`);

@@ -5,7 +5,9 @@ import { accept, ok, page } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
 import { diskBytes, footerBytes, grownBytes, newDiskBytes } from "../disks/disk-bytes.ts";
 import type { Bytes } from "../disks/disk-store.ts";
+import { failPending, isPending } from "../disks/background-copy.ts";
 import { bornGuestState, emptyGuestState, isTrustedLaunch } from "../disks/guest-state.ts";
+import { checkSectorSize } from "../disks/sector-size.ts";
 import { asList, asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
 
 const type = "Microsoft.Compute/disks";
@@ -30,6 +32,8 @@ async function putDisk(arm: Arm, call: ArmCall): Promise<Reply> {
   const { id, body } = call;
   const properties = asObject(body["properties"]);
   if (arm.resources.get(id) !== undefined) return updateDisk(arm, call);
+  checkSectorSize(body);
+  checkNetworkAccess(properties);
   const made = await contentOf(arm, asObject(properties["creationData"]), properties);
   const unique = {
     uniqueId: randomUUID(),
@@ -107,6 +111,9 @@ function uploadSize(creation: Json): number {
 function copied(arm: Arm, sourceId: string): Content {
   const source = arm.resources.require(sourceId);
   if (source.bytes === undefined) throw invalid(`${source.id} is no disk, snapshot or disk restore point.`);
+  if (isPending(source)) {
+    throw new ServiceError(409, "OperationNotAllowed", `${source.id} is still being copied in the background.`);
+  }
   const { osType, hyperVGeneration, securityProfile } = propertiesOf(source);
   const inherited = Object.entries({ osType, hyperVGeneration, securityProfile });
   return {
@@ -137,6 +144,7 @@ async function updateDisk(arm: Arm, { id, body }: ArmCall): Promise<Reply> {
 async function growDisk(arm: Arm, disk: Resource, sizeBytes: number): Promise<void> {
   if (disk.bytes === undefined || sizeBytes === diskBytes(disk.bytes)) return;
   if (sizeBytes < diskBytes(disk.bytes)) throw invalid("A disk never becomes smaller.");
+  failPending(arm.resources, disk);
   arm.resources.put({ ...disk, bytes: await grownBytes(arm.store, disk.bytes, sizeBytes, arm.now()) });
   arm.resources.change(disk.id, { diskSizeBytes: sizeBytes, diskSizeGB: sizeBytes / 1024 ** 3 });
 }
@@ -178,6 +186,13 @@ export function refuseShared(arm: Arm, id: string): void {
   if (grant === undefined || grant.expiresAt <= arm.now()) return;
   const text = `There is an active shared access signature outstanding for ${id}. Call EndGetAccess before deleting.`;
   throw new ServiceError(409, "OperationNotAllowed", text);
+}
+
+/** Of disks and snapshots: private access is by a disk access resource. */
+export function checkNetworkAccess({ networkAccessPolicy, diskAccessId }: Json): void {
+  const isPrivate = networkAccessPolicy === "AllowPrivate";
+  if (isPrivate === (diskAccessId !== undefined)) return;
+  throw invalid("diskAccessId is given with networkAccessPolicy AllowPrivate, and with no other.");
 }
 
 export function invalid(message: string): ServiceError {

@@ -2,6 +2,9 @@
 import { randomUUID } from "node:crypto";
 import type { Arm, ArmCall, Reply, Route } from "../arm.ts";
 import { accept, ok, page } from "../arm.ts";
+import { isCopiedInBackground, refuseMorePending } from "../disks/background-copy.ts";
+import { sectorSizeOf } from "../disks/sector-size.ts";
+import { CreationRate } from "../creation-rate.ts";
 import { ServiceError } from "../service-error.ts";
 import { asList, asObject, asText, type Json, nameOf, propertiesOf, type Resource } from "../resources.ts";
 import { disksOf, invalid, refuseShared } from "./disks.ts";
@@ -33,8 +36,7 @@ export const restorePointRoutes: readonly Route[] = [
   },
 ];
 
-/** Documented: three points an hour of one mode for a VM, 500 points in all. */
-const mostInAnHour = 3;
+/** Documented ("Virtual machine restore points"): over all its collections. */
 const mostOfVm = 500;
 
 function putCollection(arm: Arm, { id, body, params }: ArmCall): Reply {
@@ -98,8 +100,16 @@ function putPoint(arm: Arm, { id, body, params }: ArmCall): Reply {
   }
   const owner = arm.resources.require(id.slice(0, id.toLowerCase().indexOf("/restorepoints/")));
   const vm = arm.resources.require(asText(asObject(propertiesOf(owner)["source"])["id"]) ?? "");
+  const crash = mode === "CrashConsistent";
+  const excluded = new Set(asList(wanted["excludeDisks"]).map((disk) => String(disk["id"]).toLowerCase()));
+  const disks = disksOf(vm)
+    .filter((diskId) => !excluded.has(diskId))
+    .map((diskId) => arm.resources.require(diskId));
+  if (crash) refuseCrashMode(disks);
+  for (const disk of disks) refuseMorePending(arm.resources, disk);
   refuseTooMany(arm, vm);
-  const made = takePoint(arm, id, vm, wanted, mode === "CrashConsistent");
+  const giveTurnBack = takeTurn(arm, vm, crash);
+  const made = takePoint(arm, id, vm, disks, crash);
   const resource: Resource = {
     id,
     type: pointType,
@@ -112,18 +122,26 @@ function putPoint(arm: Arm, { id, body, params }: ArmCall): Reply {
   };
   arm.resources.put(resource);
   const finish = (): Json => arm.resources.change(id, { provisioningState: "Succeeded" }).body;
-  const onFailure = (): void => void arm.resources.change(id, { provisioningState: "Failed" });
+  const onFailure = (): void => {
+    giveTurnBack();
+    arm.resources.change(id, { provisioningState: "Failed" });
+  };
   return accept(arm, { name: "restorePoints/write", finish, onFailure }, { status: 201, first: resource.body });
 }
 
+/** Documented: no crash-consistent points of these disks; they can be excluded. */
+function refuseCrashMode(disks: readonly Resource[]): void {
+  const refused = disks.find(isCopiedInBackground);
+  if (refused === undefined) return;
+  const text = `Crash consistency is not supported for the Premium SSD v2 or Ultra disk ${refused.id}: exclude it.`;
+  throw new ServiceError(409, "OperationNotAllowed", text);
+}
+
 /** One snapshot of every disk that is not excluded, between two events of this process: one instant. */
-function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: boolean): Json {
-  const excluded = new Set(asList(wanted["excludeDisks"]).map((disk) => String(disk["id"]).toLowerCase()));
+function takePoint(arm: Arm, id: string, vm: Resource, disks: readonly Resource[], crash: boolean): Json {
   const properties = propertiesOf(vm);
   const taken = new Map<string, string>();
-  for (const diskId of disksOf(vm)) {
-    if (excluded.has(diskId)) continue;
-    const disk = arm.resources.require(diskId);
+  for (const disk of disks) {
     const { content, properties: known } = snapshotOf(arm, disk);
     const { incrementalSnapshotFamilyId, diskSizeGB: _, diskSizeBytes: __, ...rest } = known;
     const name = `${nameOf(disk.id)}_${randomUUID()}`;
@@ -136,6 +154,7 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
       sourceResourceLocation: disk.body["location"],
       familyId: incrementalSnapshotFamilyId,
       networkAccessPolicy: propertiesOf(disk)["networkAccessPolicy"],
+      logicalSectorSize: sectorSizeOf(disk),
     };
     arm.resources.put({
       id: diskPointId,
@@ -143,7 +162,7 @@ function takePoint(arm: Arm, id: string, vm: Resource, wanted: Json, crash: bool
       ...content,
       body: { id: diskPointId, name, type: diskPointType, properties: facts },
     });
-    taken.set(diskId, diskPointId);
+    taken.set(disk.id.toLowerCase(), diskPointId);
   }
   const profile = asObject(properties["storageProfile"]);
   const named = (disk: Json): Json => {
@@ -197,12 +216,14 @@ function refuseTooMany(arm: Arm, vm: Resource): void {
   if (points.length >= mostOfVm) {
     throw new ServiceError(409, "VMRestorePointClientError", `The VM has ${mostOfVm} restore points already.`);
   }
-  const made = points.map((one) => Date.parse(String(propertiesOf(one)["timeCreated"])));
-  const recent = made.filter((at) => arm.now() - at < 3_600_000);
-  if (recent.length < mostInAnHour) return;
-  const wait = Math.ceil((Math.min(...recent) + 3_600_000 - arm.now()) / 1000);
-  const text = `At most ${mostInAnHour} restore points of a VM can be made in an hour.`;
-  throw new ServiceError(429, "TooManyRequests", text, { "Retry-After": String(wait) });
+}
+
+const rates = new WeakMap<Arm, CreationRate>();
+
+function takeTurn(arm: Arm, vm: Resource, crash: boolean): () => void {
+  const rate = rates.get(arm) ?? new CreationRate();
+  rates.set(arm, rate);
+  return rate.take(`${String(propertiesOf(vm)["vmId"])} ${crash ? "crash" : "application"}`, arm.now());
 }
 
 function getPoint(arm: Arm, { id, query }: ArmCall): Reply {

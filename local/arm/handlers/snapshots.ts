@@ -5,7 +5,9 @@ import { accept, ok, page } from "../arm.ts";
 import { ServiceError } from "../service-error.ts";
 import { diskBytes } from "../disks/disk-bytes.ts";
 import { asObject, asText, type Json, propertiesOf, type Resource } from "../resources.ts";
-import { invalid, refuseShared } from "./disks.ts";
+import { copyState, isCopiedInBackground, refuseMorePending } from "../disks/background-copy.ts";
+import { sectorSizeOf } from "../disks/sector-size.ts";
+import { checkNetworkAccess, invalid, refuseShared } from "./disks.ts";
 
 const type = "Microsoft.Compute/snapshots";
 const inGroup =
@@ -50,7 +52,12 @@ function putSnapshot(arm: Arm, call: ArmCall): Reply {
   const disk = arm.resources.require(asText(creation["sourceResourceId"]) ?? "");
   if (disk.bytes === undefined) throw invalid(`${disk.id} has no bytes to snapshot.`);
   const incremental = properties["incremental"] === true;
+  if (!incremental && isCopiedInBackground(disk)) {
+    throw invalid(`Of ${disk.id} there are incremental snapshots only: its SKU is Premium SSD v2 or Ultra.`);
+  }
+  checkNetworkAccess(properties);
   if (incremental) refuseTooMany(arm, disk);
+  refuseMorePending(arm.resources, disk);
   const taken = snapshotOf(arm, disk);
   const resource: Resource = {
     id,
@@ -66,7 +73,7 @@ function putSnapshot(arm: Arm, call: ArmCall): Reply {
         ...properties,
         ...taken.properties,
         ...(incremental ? {} : { incrementalSnapshotFamilyId: undefined }),
-        creationData: { ...creation, sourceUniqueId: propertiesOf(disk)["uniqueId"] },
+        creationData: { ...creation, ...sectors(disk), sourceUniqueId: propertiesOf(disk)["uniqueId"] },
         uniqueId: randomUUID(),
         timeCreated: new Date(arm.now()).toISOString(),
         provisioningState: "Creating",
@@ -82,7 +89,8 @@ function putSnapshot(arm: Arm, call: ArmCall): Reply {
 function refuseTooMany(arm: Arm, disk: Resource): void {
   const unique = propertiesOf(disk)["uniqueId"];
   const others = arm.resources.all().filter((one) => {
-    return one.type === type && asObject(propertiesOf(one)["creationData"])["sourceUniqueId"] === unique;
+    const { creationData, incremental } = propertiesOf(one);
+    return one.type === type && incremental === true && asObject(creationData)["sourceUniqueId"] === unique;
   });
   if (others.length >= mostOfDisk) {
     throw new ServiceError(
@@ -108,7 +116,13 @@ export function snapshotOf(arm: Arm, disk: Resource) {
   const { snapshot, disk: goesOn } = arm.store.snapshot(disk.bytes);
   const state = disk.guestState === undefined ? undefined : arm.store.snapshot(disk.guestState);
   arm.resources.put({ ...disk, bytes: goesOn, ...(state === undefined ? {} : { guestState: state.disk }) });
-  const content = { bytes: snapshot, ...(state === undefined ? {} : { guestState: state.snapshot }) };
+  const startedAt = arm.now();
+  const copy = { startedAt, readyAt: startedAt + arm.takes("snapshots/copy") };
+  const content = {
+    bytes: snapshot,
+    ...(state === undefined ? {} : { guestState: state.snapshot }),
+    ...(isCopiedInBackground(disk) ? { copy } : {}),
+  };
   const { osType, hyperVGeneration, securityProfile, uniqueId } = propertiesOf(disk);
   const properties: Json = {
     diskSizeBytes: diskBytes(snapshot),
@@ -116,11 +130,16 @@ export function snapshotOf(arm: Arm, disk: Resource) {
     ...(osType === undefined ? {} : { osType }),
     ...(hyperVGeneration === undefined ? {} : { hyperVGeneration }),
     ...(securityProfile === undefined ? {} : { securityProfile }),
-    completionPercent: 100,
-    snapshotAccessState: "Available",
+    ...copyState(content.copy, startedAt),
     incrementalSnapshotFamilyId: familyOf(String(uniqueId)),
   };
   return { content, properties };
+}
+
+/** Told where they are not the usual 512 bytes. */
+function sectors(disk: Resource): Json {
+  const logicalSectorSize = sectorSizeOf(disk);
+  return logicalSectorSize === 512 ? {} : { logicalSectorSize };
 }
 
 /** One family for each disk, told apart from the disk's own id. */

@@ -109,7 +109,8 @@ function putVm(arm: Arm, call: ArmCall): Reply {
     },
   };
   arm.resources.put(resource);
-  return accept(arm, { name: "virtualMachines/write", ...ending(arm, id) }, { status: 201, first: shown(resource) });
+  const status = before === undefined ? 201 : 200;
+  return accept(arm, { name: "virtualMachines/write", ...ending(arm, id) }, { status, first: shown(resource) });
 }
 
 /** Replaces the OS disk, the data disks, the tags. */
@@ -121,7 +122,7 @@ function patchVm(arm: Arm, { id, body }: ArmCall): Reply {
   const { properties: _, ...top } = body;
   const { body: model } = arm.resources.change(id, { ...rest, storageProfile: profile, provisioningState: "Updating" });
   const changed = arm.resources.put({ ...before, body: { ...model, ...top } });
-  return accept(arm, { name: "virtualMachines/write", ...ending(arm, id) }, { status: 202, first: shown(changed) });
+  return accept(arm, { name: "virtualMachines/write", ...ending(arm, id) }, { status: 200, first: shown(changed) });
 }
 
 function ending(arm: Arm, id: string) {

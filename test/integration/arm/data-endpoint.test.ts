@@ -10,6 +10,9 @@ import { serveData } from "../../../local/arm/data/data-endpoint.ts";
 import { type Access, Grants } from "../../../local/arm/data/grants.ts";
 import { type Bytes, DiskStore } from "../../../local/arm/disks/disk-store.ts";
 import type { ToldRange } from "../../../local/arm/disks/page-map.ts";
+import { overhear } from "../../../local/arm/exchange.ts";
+import { DataCheck } from "../../support/specification/data-check.ts";
+import { refuseFindings } from "../../support/specification/refuse-findings.ts";
 
 const mib = 1024 ** 2;
 const sizeBytes = 64 * mib + 512;
@@ -18,6 +21,7 @@ let folder: string;
 let store: DiskStore;
 let server: Server;
 let grants: Grants;
+let check: DataCheck;
 let now = 0;
 const resources = new Map<string, Bytes>();
 
@@ -35,7 +39,11 @@ beforeEach(async () => {
     beforeData: async () => undefined,
     told: (ranges: readonly ToldRange[]) => ranges,
   };
-  server = createServer((request, response) => void serveData(context, request, response));
+  check = await DataCheck.open();
+  server = createServer((request, response) => {
+    overhear(request, response, (exchange) => check.see(exchange));
+    void serveData(context, request, response);
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
 });
@@ -44,6 +52,7 @@ afterEach(async () => {
   server.close();
   await store.close();
   await rm(folder, { recursive: true });
+  refuseFindings(check.findings);
 });
 
 function share(

@@ -50,12 +50,13 @@ export class ExchangeCheck {
 
   #checkAnswer(found: FoundPath, exchange: ArmExchange): readonly string[] {
     const { operation, models } = found;
-    const { status, body } = exchange;
+    const { status, headers, body } = exchange;
     if (status >= 400) return checkError(exchange);
     if (!operation.statuses.includes(status)) {
       return [`answers ${status}, and the specification knows ${operation.statuses.join(", ")}`];
     }
-    const begun = operation.finalState !== undefined && (status === 201 || status === 202);
+    const places = headers["azure-asyncoperation"] ?? headers["location"];
+    const begun = operation.finalState !== undefined && (status === 202 || status === 201 || places !== undefined);
     const problems = begun ? checkBegun(found, exchange, this.#begun) : [];
     if (body === undefined) {
       const isDone = status === 200 || status === 201;
@@ -88,17 +89,17 @@ function checkRequest({ operation, models }: FoundPath, { requestBody }: ArmExch
 }
 
 /** "Common API details for ARM errors"; the flat one: "Troubleshoot API throttling errors" of compute. */
-function checkError({ status, body, headers }: ArmExchange): string[] {
+function checkError({ status, body, headers, isPlanned }: ArmExchange): string[] {
   const flat = status === 429 && isObject(body) && body["error"] === undefined;
   const error = isObject(body) ? (flat ? body : body["error"]) : undefined;
-  const waits =
-    status === 429 && !/^\d+$/.test(headers["retry-after"] ?? "") ? ["answers 429 without Retry-After"] : [];
-  if (!isObject(error)) return [...waits, `answers ${status} without an error in its body`];
+  const hasTime = isPlanned || status !== 429 || /^\d+$/.test(headers["retry-after"] ?? "");
+  const endless = hasTime ? [] : ["answers 429 without Retry-After"];
+  if (!isObject(error)) return [...endless, `answers ${status} without an error in its body`];
   const known = ["code", "message", "target", "details", "innererror", "additionalInfo"];
   const texts = ["code", "message"].filter((key) => typeof error[key] !== "string" || error[key] === "");
   const others = Object.keys(error).filter((key) => !known.includes(key));
   return [
-    ...waits,
+    ...endless,
     ...texts.map((key) => `answers ${status} with an error without ${key}`),
     ...others.map((key) => `answers ${status} with an error that has ${key}`),
   ];

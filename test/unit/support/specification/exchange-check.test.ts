@@ -13,6 +13,7 @@ const right: ArmExchange = {
   method: "PUT",
   url: disk,
   requestBody: wanted,
+  requestHeaders: {},
   status: 202,
   headers: begun,
   body: { ...wanted, id: "i", name: "d", type: "Microsoft.Compute/disks" },
