@@ -6,6 +6,7 @@ import { appStart } from "./figures/app-start.ts";
 import { browse } from "./figures/browse.ts";
 import { commandMemory } from "./figures/command-memory.ts";
 import { copySpeed } from "./figures/copy-speed.ts";
+import { managed } from "./figures/managed.ts";
 import { memory } from "./figures/memory.ts";
 import { revert } from "./figures/revert.ts";
 import { nbdCopy } from "./figures/nbd-copy.ts";
@@ -19,6 +20,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   browse,
   "command-memory": commandMemory,
   "copy-speed": copySpeed,
+  managed,
   memory,
   revert,
   "nbd-copy": nbdCopy,

@@ -4,19 +4,17 @@
  * in the same worker, two restores of that disk at once, so that four windows of restores are in it as well.
  * Not measured: other sources than page blobs; other chunk sizes than 1 MiB.
  */
-import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
 import { BlobServiceClient } from "@azure/storage-blob";
 import { DemoApi } from "../../local/demo/api.ts";
 import { startStack } from "../../local/stack/stack.ts";
 import type { Figure } from "../support/figure.ts";
 import { makeDisk, mib } from "../support/regions.ts";
+import { watchPeak } from "../support/watch-peak.ts";
 
 const limitBytes = 300 * mib;
 const dataBytes = 256 * mib;
 /** Small, so that there are more windows than the four that one worker takes at once. */
 const windowBytes = 32 * mib;
-const sampleMs = 50;
 
 /** In bytes. */
 interface Peaks {
@@ -77,31 +75,4 @@ async function peakMemory(sizeBytes: number): Promise<Peaks> {
   } finally {
     await stack.stop();
   }
-}
-
-/** The kernel's own high-water mark from here on where it keeps one, else the largest sample. */
-function watchPeak(pidOf: () => number | undefined): { stop(): number } {
-  let peak = 0;
-  const first = pidOf();
-  // 5 resets the mark (proc_pid_clear_refs(5)); what stays resident stays counted.
-  if (process.platform === "linux" && first !== undefined) writeFileSync(`/proc/${first}/clear_refs`, "5");
-  const sample = (): void => {
-    const pid = pidOf();
-    if (pid !== undefined) peak = Math.max(peak, residentBytes(pid));
-  };
-  const timer = setInterval(sample, sampleMs);
-  return {
-    stop() {
-      clearInterval(timer);
-      sample();
-      return peak;
-    },
-  };
-}
-
-function residentBytes(pid: number): number {
-  if (process.platform === "linux") {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
-  }
-  return Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" })) * 1024;
 }

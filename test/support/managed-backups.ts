@@ -19,7 +19,7 @@ import { scheduleBackups } from "../../shared/operations/schedule-backups.ts";
 import { newestRestorePoint } from "../../shared/operations/vault/list-restore-points.ts";
 import { readDisk } from "../../shared/operations/vault/read-disk.ts";
 import { startManagedRegion, type ManagedRegion, type ManagedVm, type VmKind } from "./managed-vm.ts";
-import { createRealPipeline, type RealPipeline } from "./real-pipeline.ts";
+import { createRealPipeline, type RealPipeline, type RealPipelineOptions } from "./real-pipeline.ts";
 
 export const mib = 1024 ** 2;
 const hourMs = 3_600_000;
@@ -63,7 +63,10 @@ export interface WebOptions {
 
 let vaults = 0;
 
-export async function startManagedBackups(vaultRegion: Azurite): Promise<ManagedBackups> {
+export async function startManagedBackups(
+  vaultRegion: Azurite,
+  options: Pick<RealPipelineOptions, "onStep"> = {},
+): Promise<ManagedBackups> {
   let pipeline: RealPipeline | undefined;
   const now = (): number => pipeline?.context.clock.now() ?? Date.now();
   const times = { takes: (operation: string): number => (operation.startsWith("access") ? 0 : 60_000) };
@@ -74,6 +77,7 @@ export async function startManagedBackups(vaultRegion: Azurite): Promise<Managed
     vaultContainer: `faults-${++vaults}-${randomBytes(4).toString("hex")}`,
     armUrl: region.server.url,
     poisons: true,
+    ...options,
   });
   pipeline = made;
   const { context } = made;

@@ -30,6 +30,8 @@ export interface ManagedRegion {
 export interface VmKind {
   readonly osType?: OperatingSystemTypes;
   readonly securityType?: "TrustedLaunch";
+  /** Of each disk. */
+  readonly sizeGib?: number;
 }
 
 export interface ManagedVm {
@@ -80,14 +82,14 @@ export async function startManagedRegion({ now, takes = () => 0, ...others }: Re
     client,
     requests,
     exercised: check.exercised,
-    async addVm(name, disks, { osType = "Linux", securityType } = {}) {
+    async addVm(name, disks, { osType = "Linux", securityType, sizeGib = diskGib } = {}) {
       ready = false;
       const createOption: DiskCreateOption = "Empty";
       const creationData = { createOption };
       const diskIds: string[] = [];
       for (let lun = 0; lun < disks; lun++) {
         const secure = securityType !== undefined && lun === 0 ? { securityProfile: { securityType } } : {};
-        const disk = { location, creationData, diskSizeGB: diskGib, ...secure };
+        const disk = { location, creationData, diskSizeGB: sizeGib, ...secure };
         const made = await client.disks.createOrUpdate(group, `${name}-${lun}`, disk, poll);
         diskIds.push(made.id ?? "");
       }

@@ -26,6 +26,7 @@ import type { RunId, VmName } from "../../shared/core/ids.ts";
 import { parseDiskName, parsePolicyName, parseVmName } from "../../shared/core/ids.ts";
 import type { BackupRun, Run } from "../../shared/core/run.ts";
 import { hasEnded } from "../../shared/core/run.ts";
+import type { Task } from "../../shared/core/task.ts";
 import { timestamp } from "../../shared/core/timestamp.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
 import type { Clock } from "../../shared/ports/clock.ts";
@@ -58,6 +59,8 @@ export interface RealPipelineOptions {
   readonly guestLimits?: GuestLimits;
   /** A step that throws is delivered again as the functions host does it, and the fifth time fails its run. Else it ends the test. */
   readonly poisons?: boolean;
+  /** Called after each delivery of a step, with what it took of real time. */
+  readonly onStep?: (task: Task, ms: number) => void;
 }
 
 export interface RealVm {
@@ -101,7 +104,11 @@ const never = new AbortController().signal;
 export async function createRealPipeline(options: RealPipelineOptions): Promise<RealPipeline> {
   const [system, random, calendar] = [systemClock(), systemRandom(), cronCalendar];
   let aheadMs = 0;
-  const clock: Clock = { ...system, now: () => system.now() + aheadMs };
+  const clock: Clock = {
+    ...system,
+    now: () => system.now() + aheadMs,
+    monotonic: () => system.monotonic() + aheadMs,
+  };
   const accounts = await StorageAccounts.open(options.accounts);
   const container = await openContainer({
     kind: "connection-string",
@@ -174,8 +181,11 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
         continue;
       }
       atWork++;
+      const startedAt = performance.now();
       try {
-        await runStep(context, task.task, never);
+        await runStep(context, task.task, never).finally(() =>
+          options.onStep?.(task.task, performance.now() - startedAt),
+        );
         queue.remove(task.messageId);
       } catch (error) {
         const isLast = task.deliveries >= mostDeliveries;

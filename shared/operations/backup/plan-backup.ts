@@ -9,6 +9,7 @@ import { FarsideError } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
 import { withProgress } from "../../core/run-transitions.ts";
+import type { DiskSnapshot } from "../../core/run.ts";
 import type { Manifest } from "../../core/vault/manifest.ts";
 import type { BackupPlan } from "../../wire/work/work-blob.ts";
 import type { Context } from "../context.ts";
@@ -17,6 +18,7 @@ import { changeRun } from "../run/change-run.ts";
 import { recordEvent } from "../run/record-event.ts";
 import type { StepOutcome } from "../step-outcome.ts";
 import { readManifest } from "../vault/list-restore-points.ts";
+import { mapOrdered } from "../vault/map-ordered.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { createWork, readWork } from "../work.ts";
 import { keepGuestState } from "./keep-guest-state.ts";
@@ -59,6 +61,9 @@ export async function planBackup(
   return { kind: "done" };
 }
 
+/** The access to a disk takes a platform seconds, twice where it is compared: of 32 disks one after the other, minutes. */
+const plannedAtOnce = 8;
+
 async function makePlan(
   context: Context,
   vault: OpenVault,
@@ -68,24 +73,31 @@ async function makePlan(
   const deadline = context.clock.monotonic() + context.limits.stepBudgetMs;
   const { runId, set } = run;
   const parent = await readParent(vault, run, signal);
-  const disks: { disk: BackupPlan["disks"][number]["disk"]; windows: number }[] = [];
-  for (const [disk, snapshot] of set.snapshots.entries()) {
+  const planOne = async ([disk, snapshot]: [number, DiskSnapshot], aborted: AbortSignal) => {
     const path = diskPlanPath(set.attemptId, disk);
-    let plan = await readWork(vault, runId, "diskPlan", path, signal);
-    if (plan === undefined) {
-      if (context.clock.monotonic() > deadline) return "unfinished";
-      const facts = { vault, source: context.source(set.source), run, disk, snapshot, parent, deadline };
-      const guestState = await keepGuestState(context, facts, signal);
-      const planned = await planDisk(context, facts, signal);
-      if (planned === "unfinished") return planned;
-      const made = guestState === undefined ? planned : { ...planned, guestState };
-      const written = await createWork(vault, runId, "diskPlan", path, made, signal);
-      // Somebody else has planned it at the same time; samples are drawn by chance, so that theirs may differ from ours.
-      plan = written === "created" ? made : await readWork(vault, runId, "diskPlan", path, signal);
-    }
-    if (plan === undefined) throw workGone(runId);
-    disks.push({ disk: plan.disk, windows: plan.windows.length });
+    const standing = await readWork(vault, runId, "diskPlan", path, aborted);
+    if (standing !== undefined) return standing;
+    if (context.clock.monotonic() > deadline) return "unfinished";
+    const facts = { vault, source: context.source(set.source), run, disk, snapshot, parent, deadline };
+    const guestState = await keepGuestState(context, facts, aborted);
+    const planned = await planDisk(context, facts, aborted);
+    if (planned === "unfinished") return planned;
+    const made = guestState === undefined ? planned : { ...planned, guestState };
+    const written = await createWork(vault, runId, "diskPlan", path, made, aborted);
+    if (written === "created") return made;
+    // Somebody else has planned it at the same time; samples are drawn by chance, so that theirs may differ from ours.
+    const theirs = await readWork(vault, runId, "diskPlan", path, aborted);
+    if (theirs === undefined) throw workGone(runId);
+    return theirs;
+  };
+  const disks: BackupPlan["disks"][number][] = [];
+  let unfinished = false;
+  // To the end, also where one is unfinished: each keeps how far it came.
+  for await (const plan of mapOrdered(set.snapshots.entries(), plannedAtOnce, planOne, signal)) {
+    if (plan === "unfinished") unfinished = true;
+    else disks.push({ disk: plan.disk, windows: plan.windows.length });
   }
+  if (unfinished) return "unfinished";
   const plan = { disks };
   await createWork(vault, runId, "backupPlan", planPath(set.attemptId), plan, signal);
   const fields = { windows: windowCount(plan), disks: disks.length };

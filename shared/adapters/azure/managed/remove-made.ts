@@ -2,6 +2,7 @@
  * Removes a snapshot or a restore point: its access first, for the platform deletes nothing that is shared. The deletion itself is begun
  * and not waited for: where it fails at its end, the sweep finds what is left and tries again.
  */
+import pLimit from "p-limit";
 import { hasCode } from "../../../core/errors.ts";
 import type { DiskAccess } from "./access.ts";
 import type { ArmConnection } from "./arm-connection.ts";
@@ -12,6 +13,7 @@ import { pointOf, shownReference, type DiskReference } from "./disk-reference.ts
 
 /** Restore points whose removal this process has begun are remembered: each of their disks asks for it. */
 const mostRemembered = 1000;
+const givenBackAtOnce = 8;
 
 export class MadeRemover {
   readonly #arm: () => Promise<ArmConnection>;
@@ -78,7 +80,10 @@ async function removePoint(arm: ArmConnection, access: DiskAccess, id: string, s
   for await (const raw of arm.list(`${id}/diskRestorePoints`, query, "list the disks of a restore point", signal)) {
     disks.push({ kind: "disk-restore-point", id: parseModel(diskPointModel, raw, "a disk of a restore point").id });
   }
-  for (const disk of disks) await access.giveBack(disk, signal);
+  // A second or two each: of 32 disks one after the other, a minute.
+  const limit = pLimit(givenBackAtOnce);
+  const givenBack = await Promise.allSettled(disks.map((disk) => limit(() => access.giveBack(disk, signal))));
+  for (const result of givenBack) if (result.status === "rejected") throw result.reason;
   const { subscriptionId, resourceGroup, path } = requireParts(id);
   const [collection = "", point = ""] = path.map(([, name]) => name);
   const deleting = arm
