@@ -48,8 +48,10 @@ function getGroup(arm: Arm, { id }: ArmCall): Reply {
 }
 
 function listSkus(arm: Arm, call: ArmCall): Reply {
-  const filter = call.query.get("$filter") ?? "";
-  const location = /^location eq '([^']*)'$/.exec(filter)?.[1];
-  if (location === undefined) throw invalid(`The filter ${filter} is not supported: only the location is.`);
+  const filter = call.query.get("$filter") ?? undefined;
+  const location = /^location eq '([^']*)'$/.exec(filter ?? "")?.[1];
+  if (filter !== undefined && location === undefined) {
+    throw invalid(`The filter ${filter} is not supported: only the location is.`);
+  }
   return page(call, arm.offers.skus(location), 5, call.id);
 }
