@@ -18,7 +18,7 @@ import { epochMs } from "./timestamp.ts";
 
 const guestTries = 3;
 /** Each costs somebody minutes: what did not work out then is for a person to look at. */
-const mostStops = 3;
+export const mostStops = 3;
 
 export type Obstacle =
   | { readonly kind: "condition"; readonly condition: TransientCondition }

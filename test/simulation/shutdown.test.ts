@@ -338,6 +338,24 @@ describe("A VM that is stopped for its backup runs again", () => {
     expect(world.power.asked).toEqual(["stop", "start", "stop", "start", "stop", "start"]);
   });
 
+  test("where a migration comes each time that it has stopped, and is not stopped for ever again", async () => {
+    const world = await machine();
+    const { power } = world;
+    const stop = power.stop.bind(power);
+    power.stop = (source, signal) => {
+      world.source.conditions = ["migration-in-progress"];
+      return stop(source, signal);
+    };
+    const start = power.start.bind(power);
+    power.start = (source, signal) => {
+      world.source.conditions = [];
+      return start(source, signal);
+    };
+    await asked(world);
+    await runsAgain(world, "failed");
+    expect(await onlyRun(world)).toMatchObject({ stops: 3, error: { code: "snapshot-failed" } });
+  });
+
   test("where two look at it at once, in every phase", async () => {
     for (let delivery = 1; delivery < 5; delivery++) {
       const world = await begun(delivery);

@@ -6,6 +6,7 @@
  *    does not end in time is given up.
  * 3. Whether it lay still is looked at after the disks' instant is fixed and written down before the start is asked for: afterwards nobody can tell.
  */
+import { mostStops } from "../../core/attempt-failure.ts";
 import { haltLeaseMs, haltLookMs, isOverdue, stopDoubtMs } from "../../core/downtime.ts";
 import { FarsideError } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
@@ -36,6 +37,8 @@ export async function stopForSnapshots(
 ): Promise<Taken> {
   const { vm } = settings;
   const { runId, attemptId } = run;
+  // Where conditions, and not errors, stood in the way each time: the rule of core/attempt-failure.ts makes an end of it.
+  if ((run.stops ?? 0) >= mostStops) throw new FarsideError("snapshot-failed", "Its snapshots could not be taken.");
   const { level } = checkLeast(run, { kind: "halted", atRest: true });
   await judgeSafety(context, run, settings, { powerState: "stopped", achieved: level }, signal);
   const power = powerOf(context, vm.source);

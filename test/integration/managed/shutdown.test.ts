@@ -140,11 +140,18 @@ describe("A VM of Azure whose policy says shutdown", () => {
     expect(await noteOf(run)).toMatch(/to start at \S+, 1[123]\d s later/);
 
     await vm.write(1, 512, randomBytes(512));
+    region.requests.length = 0;
     const next = succeeded(await pipeline.backup(name));
     expect(next.disks.map(({ mode, changedBytes }) => [mode, changedBytes])).toEqual([
       ["incremental", 0],
       ["incremental", 512],
     ]);
+    // While it is down (docs/azure.md, "Requests"): it and its two disks are looked at once more, and each disk takes a PUT and two looks.
+    const whileDown = region.requests.slice(
+      region.requests.findIndex((request) => request.endsWith("/deallocate")) + 1,
+      region.requests.findIndex((request) => request.endsWith("/start")),
+    );
+    expect(whileDown.filter((request) => !request.includes("/operations/"))).toHaveLength(5 + 4 * 2);
     await runsAndNothingIsLeft(next, 2);
   });
 });
