@@ -46,7 +46,7 @@ export async function unusableReferences(
   return unusable;
 }
 
-/** What must not be looked at may be there. */
+/** What the service must not even look at it cannot use: the platform would refuse the VM for it when its disks are written. */
 async function isThere(arm: ArmConnection, id: string, signal: AbortSignal): Promise<boolean> {
   const parts = resourceParts(id);
   if (parts === undefined) return false;
@@ -54,7 +54,7 @@ async function isThere(arm: ArmConnection, id: string, signal: AbortSignal): Pro
   try {
     return (await getIfThere(arm, id, query, `look at ${nameOf(id)}`, signal)) !== undefined;
   } catch (error) {
-    if (hasCode(error, "forbidden")) return true;
+    if (hasCode(error, "forbidden")) return false;
     throw error;
   }
 }
