@@ -196,7 +196,7 @@ function securityGroupsOf(before: Configuration, target: ManagedVmTarget, facts:
   const areUsable = groups.every(({ id }) => isUsable(id, target, facts));
   if (areUsable && isSameNetwork) return { applicationSecurityGroups: groups.map(({ id }) => ({ id })) };
   note(
-    `The application security groups ${groups.map(({ id }) => nameOf(id)).join(", ")} are left out: they are gone, of another network, or this service must not see them.`,
+    `The application security groups ${groups.map(({ id }) => nameOf(id)).join(", ")} are left out: they are gone, or of another network.`,
   );
   return {};
 }
@@ -228,7 +228,7 @@ function groupOf(
   if (wished !== undefined) return wished === "none" ? undefined : wished;
   if (before === undefined || isUsable(before.id, target, facts)) return before?.id;
   note(
-    `The network security group ${nameOf(before.id)} is left out (it is gone, of another region or subscription, or this service must not see it): the new VM has none of its own; name one with --nsg.`,
+    `The network security group ${nameOf(before.id)} is left out (it is gone, or of another region or subscription): the new VM has none of its own; name one with --nsg.`,
   );
   return undefined;
 }

@@ -46,15 +46,19 @@ export async function unusableReferences(
   return unusable;
 }
 
-/** What the service must not even look at it cannot use: the platform would refuse the VM for it when its disks are written. */
+/**
+ * What the service must not look at: of the network it may still be allowed to join it; a place for the VM it cannot use, and the
+ * platform would refuse the VM for it only when its disks are written.
+ */
 async function isThere(arm: ArmConnection, id: string, signal: AbortSignal): Promise<boolean> {
   const parts = resourceParts(id);
   if (parts === undefined) return false;
-  const query = /network$/i.test(parts.provider) ? networkQuery : vmQuery;
+  const isOfNetwork = /network$/i.test(parts.provider);
+  const query = isOfNetwork ? networkQuery : vmQuery;
   try {
     return (await getIfThere(arm, id, query, `look at ${nameOf(id)}`, signal)) !== undefined;
   } catch (error) {
-    if (hasCode(error, "forbidden")) return false;
+    if (hasCode(error, "forbidden")) return isOfNetwork;
     throw error;
   }
 }
