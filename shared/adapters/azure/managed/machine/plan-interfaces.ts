@@ -33,6 +33,7 @@ export interface SubnetFacts {
 export interface PlannedInterface {
   readonly id: string;
   readonly isPrimary: boolean;
+  readonly securityGroupId: string | undefined;
   readonly body: Json;
 }
 
@@ -86,10 +87,9 @@ export function planInterfaces(
   if (target.subnetId !== undefined && chosen.length > 1) {
     note(`All ${chosen.length} network interfaces lie in the subnet ${nameOf(target.subnetId)}.`);
   }
-  const interfaces = chosen.map((one, index): PlannedInterface => ({
-    id: interfaceIdOf(target.resourceGroup, target.name, index),
-    isPrimary: chosen.length === 1 || (one.properties.primary ?? index === 0),
-    body: {
+  const interfaces = chosen.map((one, index): PlannedInterface => {
+    const securityGroupId = groupOf(one, target, facts, note);
+    const body = {
       location: facts.location,
       tags: tagsOf(restore, one.tags ?? {}),
       properties: {
@@ -97,10 +97,12 @@ export function planInterfaces(
         ...acceleration(one, facts, note),
         ...(one.properties.enableIPForwarding === true ? { enableIPForwarding: true } : {}),
         ...dnsOf(one),
-        ...groupOf(one, target, facts, note),
+        ...(securityGroupId === undefined ? {} : { networkSecurityGroup: { id: securityGroupId } }),
       },
-    },
-  }));
+    };
+    const isPrimary = chosen.length === 1 || (one.properties.primary ?? index === 0);
+    return { id: interfaceIdOf(target.resourceGroup, target.name, index), isPrimary, securityGroupId, body };
+  });
   return { interfaces, notes: [...notes] };
 }
 
@@ -194,7 +196,7 @@ function securityGroupsOf(before: Configuration, target: ManagedVmTarget, facts:
   const areUsable = groups.every(({ id }) => isUsable(id, target, facts));
   if (areUsable && isSameNetwork) return { applicationSecurityGroups: groups.map(({ id }) => ({ id })) };
   note(
-    `The application security groups ${groups.map(({ id }) => nameOf(id)).join(", ")} are gone, or of another network: they are left out.`,
+    `The application security groups ${groups.map(({ id }) => nameOf(id)).join(", ")} are left out: they are gone, or of another network.`,
   );
   return {};
 }
@@ -215,16 +217,20 @@ function dnsOf({ properties }: CapturedInterface): Json {
   return servers.length === 0 ? {} : { dnsSettings: { dnsServers: servers } };
 }
 
-function groupOf({ properties }: CapturedInterface, target: ManagedVmTarget, facts: Reach, note: Note): Json {
+function groupOf(
+  { properties }: CapturedInterface,
+  target: ManagedVmTarget,
+  facts: Reach,
+  note: Note,
+): string | undefined {
   const { networkSecurityGroupId: wished } = target;
   const { networkSecurityGroup: before } = properties;
-  if (wished !== undefined) return wished === "none" ? {} : { networkSecurityGroup: { id: wished } };
-  if (before === undefined) return {};
-  if (isUsable(before.id, target, facts)) return { networkSecurityGroup: { id: before.id } };
+  if (wished !== undefined) return wished === "none" ? undefined : wished;
+  if (before === undefined || isUsable(before.id, target, facts)) return before?.id;
   note(
-    `The network security group ${nameOf(before.id)} is gone, or of another region or subscription: the new VM has none of its own; name one with --nsg.`,
+    `The network security group ${nameOf(before.id)} is left out (it is gone, or of another region or subscription): the new VM has none of its own; name one with --nsg.`,
   );
-  return {};
+  return undefined;
 }
 
 export function isUsable(id: string, target: ManagedVmTarget, { isAtHome, unusable }: Reach): boolean {

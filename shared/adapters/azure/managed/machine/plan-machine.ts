@@ -38,7 +38,8 @@ export async function planMachine(
 ): Promise<MachinePlan> {
   const plan = known.plan ?? (await planRestore(arm, restore, signal));
   const { captured, location, isAtHome, zone } = plan;
-  const unusable = await unusableReferences(arm, target, { captured, location, isAtHome }, signal);
+  const standing = await unusableReferences(arm, target, { captured, location, isAtHome }, signal);
+  const { unusable } = standing;
   const reach = { captured, location, isAtHome, unusable };
   const subnets: SubnetFacts[] = [];
   for (const id of neededSubnets(target, reach)) subnets.push(await readSubnet(arm, id, target, location, signal));
@@ -46,7 +47,7 @@ export async function planMachine(
   const { interfaces, notes } = planInterfaces(restore, target, { ...reach, subnets, canAccelerate });
   const skus = plan.disks.map(({ sku }) => sku);
   const vm = planVm(restore, target, { ...reach, zone, disks: diskIds(restore), skus, interfaces });
-  return { interfaces, vm, subnets, notes: [...notes, ...vm.notes] };
+  return { interfaces, vm, subnets, notes: [...standing.notes, ...notes, ...vm.notes] };
 }
 
 const subnetModel = z.object({

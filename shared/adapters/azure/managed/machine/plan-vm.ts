@@ -212,7 +212,7 @@ function placementOf(
     if (isUsable(reference.id, target, facts) && fits) kept[name] = { id: reference.id };
     else
       note(
-        `The ${what} ${nameOf(reference.id)} is left out: it is gone, of another region, subscription or resource group, or goes with no zone.`,
+        `The ${what} ${nameOf(reference.id)} is left out: it is gone, of another region, subscription or resource group, goes with no zone, or this service must not see it.`,
       );
   };
   // A VM is in the resource group of its availability set, and in none where it is in a zone ("Availability sets").

@@ -95,10 +95,12 @@ async function checkMachine(
     const seen = await seeAny(arm, id, networkQuery, signal);
     if (seen !== undefined) requireOwn(seen, runId, "The network interface");
   }
-  const join = ["Microsoft.Network/virtualNetworks/subnets/join/action"];
-  const groups = new Set(subnets.map(({ id }) => id.split("/").slice(0, 5).join("/")));
   const more: string[] = target.leaveStopped === true ? [stoppedLate] : [];
-  for (const group of groups) more.push(...(await checkPermissions(arm, parseResourceGroupId(group), join, signal)));
+  const subnetIds = subnets.map(({ id }) => id);
+  const groupIds = interfaces.flatMap(({ securityGroupId }) => securityGroupId ?? []);
+  for (const [group, actions] of joining(subnetIds, groupIds)) {
+    more.push(...(await checkPermissions(arm, parseResourceGroupId(group), [...actions], signal)));
+  }
   if (region === undefined) return { notes: [...notes, ...more] };
   const zone = plan.zone === "none" ? undefined : plan.zone;
   const size = requireSku(region, "virtualMachines", vm.size, zone);
@@ -117,6 +119,18 @@ async function checkMachine(
   const cores = Number(capability(size, "vCPUs") ?? 0);
   const isSpot = before?.priority?.toLowerCase() === "spot";
   return { demand: { family: size.family, cores, isSpot }, notes: [...notes, ...more] };
+}
+
+/** What an interface joins asks for its own permission, in the resource group of that. */
+function joining(subnets: readonly string[], groups: readonly string[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const needed = new Map<string, Set<string>>();
+  const need = (id: string, action: string): void => {
+    const group = id.split("/").slice(0, 5).join("/").toLowerCase();
+    needed.set(group, (needed.get(group) ?? new Set()).add(action));
+  };
+  for (const id of subnets) need(id, "Microsoft.Network/virtualNetworks/subnets/join/action");
+  for (const id of groups) need(id, "Microsoft.Network/networkSecurityGroups/join/action");
+  return needed;
 }
 
 const stoppedLate =

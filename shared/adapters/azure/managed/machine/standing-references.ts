@@ -24,9 +24,10 @@ export async function unusableReferences(
   target: ManagedVmTarget,
   { captured, isAtHome }: Reach,
   signal: AbortSignal,
-): Promise<Unusable> {
+): Promise<{ readonly unusable: Unusable; readonly notes: readonly string[] }> {
   const unusable = new Set<string>();
-  if (captured === undefined || !isAtHome) return unusable;
+  const notes: string[] = [];
+  if (captured === undefined || !isAtHome) return { unusable, notes };
   const { availabilitySet, proximityPlacementGroup, host, hostGroup } = captured.vm.properties;
   const groups = capturedInterfaces(captured).flatMap(({ properties }) => [
     // One that was named takes its place.
@@ -37,24 +38,35 @@ export async function unusableReferences(
   const ids = new Set(references.flatMap((one) => (one === undefined ? [] : [one.id])));
   for (const id of ids) {
     if (!isOfSubscription(id, target)) continue;
-    if (!(await isThere(arm, id, signal))) unusable.add(id.toLowerCase());
+    const seen = await look(arm, id, signal);
+    if (seen === "unseen") notes.push(unseen(nameOf(id)));
+    if (seen === "gone") unusable.add(id.toLowerCase());
   }
   const identities = Object.keys(captured.vm.identity?.userAssignedIdentities ?? {});
   for (const id of identities) {
     if (isOfSubscription(id, target) && !(await canAssign(arm, id, signal))) unusable.add(id.toLowerCase());
   }
-  return unusable;
+  return { unusable, notes };
 }
 
-/** What must not be looked at may be there. */
-async function isThere(arm: ArmConnection, id: string, signal: AbortSignal): Promise<boolean> {
+function unseen(what: string): string {
+  return `${what} could not be looked at: whether it can be used shows when it is.`;
+}
+
+/**
+ * What the service must not look at: of the network it may still be allowed to join it; a place for the VM it cannot use, and the
+ * platform would refuse the VM for it only when its disks are written.
+ */
+async function look(arm: ArmConnection, id: string, signal: AbortSignal): Promise<"there" | "gone" | "unseen"> {
   const parts = resourceParts(id);
-  if (parts === undefined) return false;
-  const query = /network$/i.test(parts.provider) ? networkQuery : vmQuery;
+  if (parts === undefined) return "gone";
+  const isOfNetwork = /network$/i.test(parts.provider);
+  const query = isOfNetwork ? networkQuery : vmQuery;
   try {
-    return (await getIfThere(arm, id, query, `look at ${nameOf(id)}`, signal)) !== undefined;
+    const found = await getIfThere(arm, id, query, `look at ${nameOf(id)}`, signal);
+    return found === undefined ? "gone" : "there";
   } catch (error) {
-    if (hasCode(error, "forbidden")) return true;
+    if (hasCode(error, "forbidden")) return isOfNetwork ? "unseen" : "gone";
     throw error;
   }
 }
@@ -103,6 +115,6 @@ export async function checkNamed(
     return [];
   } catch (error) {
     if (!hasCode(error, "forbidden")) throw error;
-    return [`The ${what} ${nameOf(id)} could not be looked at: whether it can be used shows when it is.`];
+    return [unseen(`The ${what} ${nameOf(id)}`)];
   }
 }
