@@ -65,7 +65,9 @@ export class RegionOffers {
     this.#permissions.set(group.toLowerCase(), permissions);
   }
 
-  skus(location: string): readonly Json[] {
+  /** Of one region, or of all. */
+  skus(location?: string): readonly Json[] {
+    if (location === undefined) return regions.flatMap((one) => this.skus(one));
     if (!regions.includes(location)) return [];
     const machines = sizes.map((one) => this.#sku(location, "virtualMachines", one.name, one));
     return [...machines, ...kindsOfDisks.map((name) => this.#sku(location, "disks", name))];

@@ -75,7 +75,7 @@ export async function addSampleMachine(
       tags: { service: "web" },
       plan: { name: "plan", publisher: "publisher", product: "product" },
       identity: { type: "SystemAssigned, UserAssigned", userAssignedIdentities: { [identity]: {} } },
-      resources: [{ name: "monitoring", properties: { type: "AzureMonitorLinuxAgent" } }],
+      resources: [{ name: "monitoring", location: "westeurope", properties: { type: "AzureMonitorLinuxAgent" } }],
       properties: {
         ...properties,
         hardwareProfile: { vmSize: "Standard_D4s_v5" },

@@ -4,12 +4,14 @@ import { ok, page } from "../arm.ts";
 import { nameOf } from "../resources.ts";
 import { ServiceError } from "../service-error.ts";
 import { invalid } from "./disks.ts";
+import { keptRoutes } from "./kept.ts";
 
 const subscription = "/subscriptions/{subscriptionId}";
 const group = `${subscription}/resourceGroups/{resourceGroupName}`;
 const type = "Microsoft.Resources/resourceGroups";
 
 export const subscriptionRoutes: readonly Route[] = [
+  ...keptRoutes,
   { method: "PUT", template: group, handle: putGroup },
   { method: "GET", template: group, handle: getGroup },
   {
@@ -39,13 +41,17 @@ function getGroup(arm: Arm, { id }: ArmCall): Reply {
   const found = arm.resources.get(id);
   if (found !== undefined) return ok(found.body);
   const within = arm.resources.all().find((one) => one.id.toLowerCase().startsWith(`${id.toLowerCase()}/`));
-  if (within !== undefined) return ok({ id, name: nameOf(id), type, properties: { provisioningState: "Succeeded" } });
+  const { location = "westeurope" } = within?.body ?? {};
+  const properties = { provisioningState: "Succeeded" };
+  if (within !== undefined) return ok({ id, name: nameOf(id), type, location, properties });
   throw new ServiceError(404, "ResourceGroupNotFound", `Resource group '${nameOf(id)}' could not be found.`);
 }
 
 function listSkus(arm: Arm, call: ArmCall): Reply {
-  const filter = call.query.get("$filter") ?? "";
-  const location = /^location eq '([^']*)'$/.exec(filter)?.[1];
-  if (location === undefined) throw invalid(`The filter ${filter} is not supported: only the location is.`);
+  const filter = call.query.get("$filter") ?? undefined;
+  const location = /^location eq '([^']*)'$/.exec(filter ?? "")?.[1];
+  if (filter !== undefined && location === undefined) {
+    throw invalid(`The filter ${filter} is not supported: only the location is.`);
+  }
   return page(call, arm.offers.skus(location), 5, call.id);
 }

@@ -1,4 +1,5 @@
 /** Restores as managed disks: the real adapter over a local ARM. */
+import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ServiceError } from "../../../local/arm/service-error.ts";
 import type { ManagedDisksTarget } from "../../../shared/core/machine-restore.ts";
@@ -169,6 +170,26 @@ describe("A restore as managed disks", () => {
     await expect(writer.write(disk, restore.runId, 1024, new Uint8Array(512).fill(3), never)).rejects.toMatchObject({
       code: "refused",
     });
+  });
+
+  test("shows no SAS, whatever the disk's endpoint answers", async () => {
+    const { restore } = await planned();
+    await driven(bench, "prepare", restore);
+    const [disk] = restore.disks;
+    if (disk === undefined) throw new Error("There is a disk.");
+    const answers = [
+      new ServiceError(403, "AuthenticationFailed", "The signature sig=abc is wrong."),
+      new ServiceError(413, "RequestBodyTooLarge", "https://md-1/abcd?sig=abc"),
+    ];
+    for (const answer of answers) {
+      region.server.arm.faults.beforeData = async () => Promise.reject(answer);
+      const error: unknown = await bench
+        .target()
+        .write(disk, restore.runId, 0, new Uint8Array(512).fill(1), never)
+        .catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ name: "FarsideError" });
+      expect(inspect(error, { depth: 10 })).not.toMatch(/sig=|\/md-/);
+    }
   });
 
   test("ends with the platform's reason where making a disk fails at its end, and leaves nothing", async () => {

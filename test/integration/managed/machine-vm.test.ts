@@ -173,6 +173,39 @@ describe("A restore as a new VM", () => {
     });
   });
 
+  test("keeps identities and placement that still stand, and leaves out what is gone or not the service's to give", async () => {
+    const { resources, offers } = region.server.arm;
+    const compute = (kind: string, name: string) => `${groupId(group)}/providers/Microsoft.Compute/${kind}/${name}`;
+    const near = compute("proximityPlacementGroups", "near");
+    const set = compute("availabilitySets", "set");
+    resources.change(sample.vm.resourceId, { proximityPlacementGroup: { id: near }, availabilitySet: { id: set } });
+    await put(bench.arm, near, { location: "westeurope" }, "2026-04-01");
+    const restore = await restoreOf(bench, sample.vm, athome());
+    const first = await bench.target().preflight(restore, never);
+    expect(first.notes.join()).toMatch(/availability set set is left out/);
+    expect(first.notes.join()).not.toMatch(/identities|near/);
+    offers.permit(groupId(group), [{ actions: ["Microsoft.Compute/*", "Microsoft.Network/*"], notActions: [] }]);
+    const ready = withUrls(restore, (await bench.target().preflight(restore, never)).disks);
+    await driven(bench, "prepare", ready);
+    await driven(bench, "finish", ready);
+    const vm = await region.client.virtualMachines.get(group, "web-again");
+    expect(vm).toMatchObject({ identity: { type: "SystemAssigned" }, proximityPlacementGroup: { id: near } });
+    expect(vm.availabilitySet).toBeUndefined();
+    expect(vm.identity?.userAssignedIdentities ?? {}).toEqual({});
+  });
+
+  test.each(["location", "async"] as const)("follows operations that tell of themselves by %s alone", async (shape) => {
+    region.server.arm.faults.planShapes((name) => (name === "access/begin" ? "both" : shape));
+    const { plan } = await restored(abroad());
+    expect(await bytesOf(region, plan.disks[0] ?? "", 0, 4096)).toEqual(new Uint8Array(4096).fill(1));
+    const error = new ServiceError(409, "InvalidParameter", "It is not to the platform's liking.");
+    region.server.arm.faults.planOperation("disks/write", { kind: "fails", error });
+    const again = await planned({ ...abroad(), name: "other", namePrefix: "other" }, { runId: runB });
+    await expect(driven(bench, "prepare", again.restore)).rejects.toMatchObject({
+      message: expect.stringContaining("not to the platform's liking"),
+    });
+  });
+
   test("ends with the platform's reason where an address is taken, and leaves nothing", async () => {
     const before = resourcesOf(region);
     const { restore } = await planned({ ...athome(), keepPrivateAddresses: true });
@@ -255,6 +288,16 @@ describe("The preflight of a new VM", () => {
     expect(await answer({ ...abroad(), subnetId: `${elsewhere}-2` })).toMatch(/^bad-input: .*not there/);
     expect(await answer({ ...abroad(), subnetId: sample.subnetId })).toMatch(
       /^bad-input: .*its network is in westeurope/,
+    );
+    const keys = `${groupId("drill")}/providers/Microsoft.Compute/diskEncryptionSets/keys`;
+    expect(await answer({ ...abroad(), diskEncryptionSetId: keys })).toMatch(
+      /^bad-input: .*keys is not there.*--encryption-set/,
+    );
+    await put(bench.arm, keys, { location: "westeurope" }, "2026-03-02");
+    expect(await answer({ ...abroad(), diskEncryptionSetId: keys })).toMatch(/^bad-input: .*keys is in westeurope/);
+    const nsg = networkId("networkSecurityGroups", "web-nsg");
+    expect(await answer({ ...abroad(), networkSecurityGroupId: nsg })).toMatch(
+      /^bad-input: .*web-nsg is in westeurope.*--nsg/,
     );
     const { subnetId: _, ...unnamed } = abroad();
     expect(await answer(unnamed)).toMatch(/^bad-input: .*--subnet/);

@@ -29,7 +29,8 @@ export async function beginChange(
 }
 
 /**
- * Throws what it failed with. One that the service has forgotten has ended: what came of it is seen at the resource.
+ * Throws what it failed with. One that the service has forgotten has ended: what came of it is seen at the resource. Where only a result
+ * is given, that cannot be told from one that failed for something that is not there: that counts as a failure that may pass.
  */
 export async function isUnderWay(
   arm: ArmConnection,
@@ -40,7 +41,8 @@ export async function isUnderWay(
   try {
     answer = await arm.lookAt(requireParts(id).subscriptionId, url, doing, signal);
   } catch (error) {
-    if (hasCode(error, "not-found")) return false;
+    if (kind === "status" && hasCode(error, "not-found")) return false;
+    if (kind === "result" && hasCode(error, "not-found")) throw new ChangeFailed(error, true);
     throw kind === "result" && hasFailed(error) ? failure(error) : error;
   }
   if (kind === "result") return answer.status === 202;
@@ -65,12 +67,28 @@ export class ChangeFailed extends FarsideError {
   }
 }
 
-const transient = new Set(["unavailable", "throttled", "conflict"]);
+/** ARM's codes of what may go well the next time (the troubleshooting pages of virtual machines, and "Common errors" of Azure Resource Manager). */
+const transient = new Set([
+  "AllocationFailed",
+  "ZonalAllocationFailed",
+  "AnotherOperationInProgress",
+  "Conflict",
+  "InternalError",
+  "InternalExecutionError",
+  "InternalServerError",
+  "NetworkingInternalOperationError",
+  "OperationNotAllowed",
+  "OperationPreempted",
+  "RetryableError",
+  "ServiceUnavailable",
+  "TooManyRequests",
+]);
 
-/** To ask for the quota that lacks, or for the size that the region lacks, once more gives the same answer. */
+/** To ask once more for the quota that lacks, which has a code of those, gives the same answer. */
 function failure(error: unknown): unknown {
   if (!(error instanceof FarsideError)) return error;
-  return new ChangeFailed(error, transient.has(error.code) && !/quota/i.test(error.message));
+  const { code } = error.details;
+  return new ChangeFailed(error, typeof code === "string" && transient.has(code) && !/quota/i.test(error.message));
 }
 
 /** Where the result is asked for, what failed and an answer that did not come look alike but for the status. */

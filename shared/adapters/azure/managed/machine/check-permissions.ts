@@ -47,12 +47,9 @@ export async function checkPermissions(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const name = group.split("/").at(-1) ?? "";
-  const path = `${group}/providers/Microsoft.Authorization/permissions`;
-  const query = { "api-version": apiVersions.permissions };
-  let permissions: Permission[];
+  let permissions: readonly Permission[];
   try {
-    const found = await Array.fromAsync(arm.list(path, query, `look at the permissions in ${name}`, signal));
-    permissions = found.map((one) => parseModel(permission, one, "a permission"));
+    permissions = await permissionsIn(arm, group, signal);
   } catch (error) {
     if (!hasCode(error, "forbidden")) throw error;
     return [`The permissions in the resource group ${name} could not be looked at: what lacks shows when it is used.`];
@@ -64,4 +61,16 @@ export async function checkPermissions(
     `The identity of this service lacks permissions in the resource group ${name}: ${lacking.join(", ")}. Assign it a role that has them (docs/azure.md).`,
     { details: { resourceGroup: group, lacking } },
   );
+}
+
+export async function permissionsIn(
+  arm: ArmConnection,
+  group: ResourceGroupId,
+  signal: AbortSignal,
+): Promise<readonly Permission[]> {
+  const path = `${group}/providers/Microsoft.Authorization/permissions`;
+  const query = { "api-version": apiVersions.permissions };
+  const doing = `look at the permissions in ${group.split("/").at(-1) ?? ""}`;
+  const found = await Array.fromAsync(arm.list(path, query, doing, signal));
+  return found.map((one) => parseModel(permission, one, "a permission"));
 }

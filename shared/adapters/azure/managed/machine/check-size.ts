@@ -9,6 +9,10 @@ export interface Load {
   readonly generation: string | undefined;
   readonly isTrusted: boolean;
   readonly encryptsAtHost: boolean;
+  /** `SCSI` or `NVMe`: what the system in it knows to start from. */
+  readonly controller: string | undefined;
+  /** `x64` or `Arm64`. */
+  readonly architecture: string | undefined;
 }
 
 /** Throws `not-supported`. */
@@ -35,6 +39,20 @@ export function checkSize(size: RegionSku, load: Load): void {
   if (load.generation !== undefined && generations !== undefined && !generations.includes(load.generation)) {
     refuse(`it starts generation ${generations.join(", ")}, and the OS disk is of ${load.generation}`);
   }
+  const controllers = capability(size, "DiskControllerTypes")
+    ?.split(",")
+    .map((one) => one.trim().toLowerCase());
+  if (load.controller !== undefined && controllers?.includes(load.controller.toLowerCase()) === false) {
+    refuse(`it has no ${load.controller} disk controller, which the VM has`);
+  }
+  const architecture = capability(size, "CpuArchitectureType");
+  if (load.architecture !== undefined && architecture?.toLowerCase() === otherOf(load.architecture)) {
+    refuse(`its processors are ${architecture ?? ""}, and the OS disk is for ${load.architecture}`);
+  }
   if (load.isTrusted && can("TrustedLaunchDisabled")) refuse("it has no trusted launch");
   if (load.encryptsAtHost && !can("EncryptionAtHostSupported")) refuse("it has no encryption at host");
+}
+
+function otherOf(architecture: string): string {
+  return architecture.toLowerCase() === "arm64" ? "x64" : "arm64";
 }

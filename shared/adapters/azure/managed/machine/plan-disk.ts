@@ -36,6 +36,8 @@ export interface PlannedDisk {
   readonly zone: string | undefined;
   /** `V1` or `V2`, of an OS disk. */
   readonly generation: string | undefined;
+  /** `x64` or `Arm64`, of an OS disk that says so. */
+  readonly architecture: string | undefined;
   readonly notes: readonly string[];
 }
 
@@ -76,10 +78,12 @@ export function planDisk(disk: MachineDisk, wishes: DiskWishes, facts: DiskFacts
   const isOs = disk.role === "os";
   const osType = isOs ? (facts.osType ?? properties.osType) : undefined;
   const generation = isOs ? (isTrusted ? "V2" : properties.hyperVGeneration) : undefined;
+  const architecture = properties.supportedCapabilities?.["architecture"];
   return {
     sku,
     zone,
     generation,
+    architecture: isOs && typeof architecture === "string" ? architecture : undefined,
     notes,
     body: {
       location: facts.location,

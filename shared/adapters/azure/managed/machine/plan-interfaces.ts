@@ -13,12 +13,15 @@ import type { CapturedInterface, CapturedMachine } from "./captured-machine.ts";
 import { interfaceIdOf, isSameId, nameOf } from "./names.ts";
 import { tagsOf } from "./own-tags.ts";
 import type { Json } from "./plan-disk.ts";
+import type { Unusable } from "./standing-references.ts";
 
 export interface Reach {
   readonly captured: CapturedMachine | undefined;
   readonly location: string;
   /** The target is in the region and subscription of the captured VM. */
   readonly isAtHome: boolean;
+  /** What is within reach, but gone or not the service's to give. */
+  readonly unusable?: Unusable;
 }
 
 export interface SubnetFacts {
@@ -30,6 +33,7 @@ export interface SubnetFacts {
 export interface PlannedInterface {
   readonly id: string;
   readonly isPrimary: boolean;
+  readonly securityGroupId: string | undefined;
   readonly body: Json;
 }
 
@@ -83,10 +87,9 @@ export function planInterfaces(
   if (target.subnetId !== undefined && chosen.length > 1) {
     note(`All ${chosen.length} network interfaces lie in the subnet ${nameOf(target.subnetId)}.`);
   }
-  const interfaces = chosen.map((one, index): PlannedInterface => ({
-    id: interfaceIdOf(target.resourceGroup, target.name, index),
-    isPrimary: chosen.length === 1 || (one.properties.primary ?? index === 0),
-    body: {
+  const interfaces = chosen.map((one, index): PlannedInterface => {
+    const securityGroupId = groupOf(one, target, facts, note);
+    const body = {
       location: facts.location,
       tags: tagsOf(restore, one.tags ?? {}),
       properties: {
@@ -94,10 +97,12 @@ export function planInterfaces(
         ...acceleration(one, facts, note),
         ...(one.properties.enableIPForwarding === true ? { enableIPForwarding: true } : {}),
         ...dnsOf(one),
-        ...groupOf(one, target, facts, note),
+        ...(securityGroupId === undefined ? {} : { networkSecurityGroup: { id: securityGroupId } }),
       },
-    },
-  }));
+    };
+    const isPrimary = chosen.length === 1 || (one.properties.primary ?? index === 0);
+    return { id: interfaceIdOf(target.resourceGroup, target.name, index), isPrimary, securityGroupId, body };
+  });
   return { interfaces, notes: [...notes] };
 }
 
@@ -182,14 +187,16 @@ export function holds(prefixes: readonly string[], address: string): boolean {
   return list.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }
 
-function securityGroupsOf(before: Configuration, { subnetId }: ManagedVmTarget, facts: Reach, note: Note): Json {
+function securityGroupsOf(before: Configuration, target: ManagedVmTarget, facts: Reach, note: Note): Json {
+  const { subnetId } = target;
   const groups = before.applicationSecurityGroups ?? [];
   if (groups.length === 0) return {};
   // All interfaces of such a group lie in one virtual network ("Application security groups").
   const isSameNetwork = subnetId === undefined || isSameId(networkOf(subnetId), networkOf(before.subnet?.id ?? ""));
-  if (facts.isAtHome && isSameNetwork) return { applicationSecurityGroups: groups.map(({ id }) => ({ id })) };
+  const areUsable = groups.every(({ id }) => isUsable(id, target, facts));
+  if (areUsable && isSameNetwork) return { applicationSecurityGroups: groups.map(({ id }) => ({ id })) };
   note(
-    `The application security groups ${groups.map(({ id }) => nameOf(id)).join(", ")} are of another network: they are left out.`,
+    `The application security groups ${groups.map(({ id }) => nameOf(id)).join(", ")} are left out: they are gone, of another network, or this service must not see them.`,
   );
   return {};
 }
@@ -210,16 +217,24 @@ function dnsOf({ properties }: CapturedInterface): Json {
   return servers.length === 0 ? {} : { dnsSettings: { dnsServers: servers } };
 }
 
-function groupOf({ properties }: CapturedInterface, target: ManagedVmTarget, facts: Reach, note: Note): Json {
+function groupOf(
+  { properties }: CapturedInterface,
+  target: ManagedVmTarget,
+  facts: Reach,
+  note: Note,
+): string | undefined {
   const { networkSecurityGroupId: wished } = target;
   const { networkSecurityGroup: before } = properties;
-  if (wished !== undefined) return wished === "none" ? {} : { networkSecurityGroup: { id: wished } };
-  if (before === undefined) return {};
-  if (facts.isAtHome && isOfSubscription(before.id, target)) return { networkSecurityGroup: { id: before.id } };
+  if (wished !== undefined) return wished === "none" ? undefined : wished;
+  if (before === undefined || isUsable(before.id, target, facts)) return before?.id;
   note(
-    `The network security group ${nameOf(before.id)} is of another region or subscription: the new VM has none of its own; name one with --nsg.`,
+    `The network security group ${nameOf(before.id)} is left out (it is gone, of another region or subscription, or this service must not see it): the new VM has none of its own; name one with --nsg.`,
   );
-  return {};
+  return undefined;
+}
+
+export function isUsable(id: string, target: ManagedVmTarget, { isAtHome, unusable }: Reach): boolean {
+  return isAtHome && isOfSubscription(id, target) && unusable?.has(id.toLowerCase()) !== true;
 }
 
 export function isOfSubscription(id: string, { resourceGroup }: Pick<ManagedVmTarget, "resourceGroup">): boolean {

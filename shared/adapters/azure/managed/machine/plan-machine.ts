@@ -17,6 +17,7 @@ import {
 import { planRestore, type RestorePlan } from "./plan-restore.ts";
 import { planVm, type PlannedVm } from "./plan-vm.ts";
 import { isSameRegion } from "./region-name.ts";
+import { unusableReferences } from "./standing-references.ts";
 import { capability, regionSkus, requireSku, type RegionSkus } from "./region-skus.ts";
 
 export interface MachinePlan {
@@ -26,7 +27,8 @@ export interface MachinePlan {
   readonly notes: readonly string[];
 }
 
-/** `region`: where it was looked at already. Requests: two for each subnet; where the size is another one, what the region offers. */
+/** `region`: where it was looked at already. Requests: two for each subnet; one for each thing
+ * that the captured configuration refers to; where the size is another one, what the region offers. */
 export async function planMachine(
   arm: ArmConnection,
   restore: MachineRestore,
@@ -36,7 +38,8 @@ export async function planMachine(
 ): Promise<MachinePlan> {
   const plan = known.plan ?? (await planRestore(arm, restore, signal));
   const { captured, location, isAtHome, zone } = plan;
-  const reach = { captured, location, isAtHome };
+  const unusable = await unusableReferences(arm, target, { captured, location, isAtHome }, signal);
+  const reach = { captured, location, isAtHome, unusable };
   const subnets: SubnetFacts[] = [];
   for (const id of neededSubnets(target, reach)) subnets.push(await readSubnet(arm, id, target, location, signal));
   const canAccelerate = await accelerates(arm, target, plan, known.region, signal);

@@ -6,7 +6,7 @@ import { slotOf, type CapturedVm } from "./captured-machine.ts";
 import { nameOf } from "./names.ts";
 import { tagsOf } from "./own-tags.ts";
 import type { Json } from "./plan-disk.ts";
-import { isOfSubscription, type PlannedInterface, type Reach } from "./plan-interfaces.ts";
+import { isUsable, type PlannedInterface, type Reach } from "./plan-interfaces.ts";
 
 export interface VmFacts extends Reach {
   readonly zone: string | undefined;
@@ -178,15 +178,17 @@ function billingOf(vm: CapturedVm | undefined): Json {
   return maxPrice === undefined ? {} : { billingProfile: { maxPrice: Number(maxPrice) } };
 }
 
-function identityOf(vm: CapturedVm | undefined, target: ManagedVmTarget, { isAtHome }: VmFacts, note: Note): Json {
+function identityOf(vm: CapturedVm | undefined, target: ManagedVmTarget, facts: VmFacts, note: Note): Json {
   const { type = "", userAssignedIdentities = {} } = vm?.identity ?? {};
   const isSystem = /SystemAssigned/i.test(type);
   if (isSystem) note("The VM gets a new system-assigned identity: give it the roles that the old one has.");
   const all = Object.keys(userAssignedIdentities);
-  const kept = all.filter((id) => isAtHome && isOfSubscription(id, target));
+  const kept = all.filter((id) => isUsable(id, target, facts));
   const lost = all.filter((id) => !kept.includes(id));
   if (lost.length > 0) {
-    note(`The identities ${lost.map(nameOf).join(", ")} are of another region or subscription: they are left out.`);
+    note(
+      `The identities ${lost.map(nameOf).join(", ")} are left out: they are of another region or subscription, gone, or this service must not assign them.`,
+    );
   }
   const types = [...(isSystem ? ["SystemAssigned"] : []), ...(kept.length > 0 ? ["UserAssigned"] : [])];
   if (types.length === 0) return {};
@@ -198,7 +200,7 @@ function identityOf(vm: CapturedVm | undefined, target: ManagedVmTarget, { isAtH
 function placementOf(
   vm: CapturedVm | undefined,
   target: ManagedVmTarget,
-  { isAtHome }: VmFacts,
+  facts: VmFacts,
   zone: string | undefined,
   note: Note,
 ): Json {
@@ -207,10 +209,10 @@ function placementOf(
   const kept: Record<string, unknown> = {};
   const keep = (name: string, what: string, reference: { readonly id: string } | undefined, fits: boolean): void => {
     if (reference === undefined) return;
-    if (isAtHome && isOfSubscription(reference.id, target) && fits) kept[name] = { id: reference.id };
+    if (isUsable(reference.id, target, facts) && fits) kept[name] = { id: reference.id };
     else
       note(
-        `The ${what} ${nameOf(reference.id)} is of another region, subscription or resource group, or goes with no zone: it is left out.`,
+        `The ${what} ${nameOf(reference.id)} is left out: it is gone, of another region, subscription or resource group, goes with no zone, or this service must not see it.`,
       );
   };
   // A VM is in the resource group of its availability set, and in none where it is in a zone ("Availability sets").

@@ -17,6 +17,7 @@ import { checkNames, diskIds, groupOf, vmIdOf } from "./names.ts";
 import { planMachine } from "./plan-machine.ts";
 import { planRestore, type RestorePlan } from "./plan-restore.ts";
 import { checkQuota, demandOf } from "./quota.ts";
+import { checkNamed } from "./standing-references.ts";
 import { capability, regionSkus, requireSku, type RegionSkus } from "./region-skus.ts";
 
 export async function preflight(
@@ -29,6 +30,7 @@ export async function preflight(
   const group = groupOf(restore);
   await checkGroup(arm, group, signal);
   const notes = [...plan.notes, ...(await checkPermissions(arm, group, neededActions(restore.target), signal))];
+  notes.push(...(await checkWishes(arm, restore, plan, signal)));
   const disks = diskIds(restore);
   await allOf(disks, async (id) => {
     const seen = await seeDisk(arm, id, signal);
@@ -47,6 +49,28 @@ export async function preflight(
   );
   notes.push(...(await checkQuota(arm, subscriptionId, plan.location, demand, signal)));
   return { disks, notes };
+}
+
+/** What was asked for by its id, other than the subnet. */
+async function checkWishes(
+  arm: ArmConnection,
+  { target }: MachineRestore,
+  { location }: RestorePlan,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  if (target.kind === "swap-disks") return [];
+  const group = target.resourceGroup;
+  const notes: string[] = [];
+  if (target.diskEncryptionSetId !== undefined) {
+    const facts = { what: "disk encryption set", flag: "--encryption-set", location, group };
+    notes.push(...(await checkNamed(arm, target.diskEncryptionSetId, facts, signal)));
+  }
+  const nsg = target.kind === "managed-vm" ? target.networkSecurityGroupId : undefined;
+  if (nsg !== undefined && nsg !== "none") {
+    const facts = { what: "network security group", flag: "--nsg", location, group };
+    notes.push(...(await checkNamed(arm, nsg, facts, signal)));
+  }
+  return notes;
 }
 
 interface CheckedMachine {
@@ -71,10 +95,12 @@ async function checkMachine(
     const seen = await seeAny(arm, id, networkQuery, signal);
     if (seen !== undefined) requireOwn(seen, runId, "The network interface");
   }
-  const join = ["Microsoft.Network/virtualNetworks/subnets/join/action"];
-  const groups = new Set(subnets.map(({ id }) => id.split("/").slice(0, 5).join("/")));
   const more: string[] = target.leaveStopped === true ? [stoppedLate] : [];
-  for (const group of groups) more.push(...(await checkPermissions(arm, parseResourceGroupId(group), join, signal)));
+  const subnetIds = subnets.map(({ id }) => id);
+  const groupIds = interfaces.flatMap(({ securityGroupId }) => securityGroupId ?? []);
+  for (const [group, actions] of joining(subnetIds, groupIds)) {
+    more.push(...(await checkPermissions(arm, parseResourceGroupId(group), [...actions], signal)));
+  }
   if (region === undefined) return { notes: [...notes, ...more] };
   const zone = plan.zone === "none" ? undefined : plan.zone;
   const size = requireSku(region, "virtualMachines", vm.size, zone);
@@ -87,10 +113,24 @@ async function checkMachine(
     generation: plan.disks[osDisk]?.generation,
     isTrusted: disks[osDisk]?.guestState !== undefined,
     encryptsAtHost: before?.securityProfile?.encryptionAtHost === true,
+    controller: before?.storageProfile.diskControllerType,
+    architecture: plan.disks[osDisk]?.architecture,
   });
   const cores = Number(capability(size, "vCPUs") ?? 0);
   const isSpot = before?.priority?.toLowerCase() === "spot";
   return { demand: { family: size.family, cores, isSpot }, notes: [...notes, ...more] };
+}
+
+/** What an interface joins asks for its own permission, in the resource group of that. */
+function joining(subnets: readonly string[], groups: readonly string[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const needed = new Map<string, Set<string>>();
+  const need = (id: string, action: string): void => {
+    const group = id.split("/").slice(0, 5).join("/").toLowerCase();
+    needed.set(group, (needed.get(group) ?? new Set()).add(action));
+  };
+  for (const id of subnets) need(id, "Microsoft.Network/virtualNetworks/subnets/join/action");
+  for (const id of groups) need(id, "Microsoft.Network/networkSecurityGroups/join/action");
+  return needed;
 }
 
 const stoppedLate =

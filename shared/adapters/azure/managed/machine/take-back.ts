@@ -2,6 +2,7 @@
  * Removes what a restore that failed has made: the VM, then its interfaces, then the disks, all that bears the run's tag in the target's
  * resource group. An exchange is put back first.
  */
+import { hasCode } from "../../../../core/errors.ts";
 import type { RunId } from "../../../../core/ids.ts";
 import type { MachineRestore, TakenBack } from "../../../../ports/machine-target.ts";
 import type { ArmConnection } from "../arm-connection.ts";
@@ -111,9 +112,14 @@ async function ownIds(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const ids: string[] = [];
-  for await (const raw of arm.list(list, query, "look for what the restore made", signal)) {
-    const seen = parseModel(seenAny, raw, "a resource");
-    if (isOwn(seen.tags, runId)) ids.push(seen.id);
+  try {
+    for await (const raw of arm.list(list, query, "look for what the restore made", signal)) {
+      const seen = parseModel(seenAny, raw, "a resource");
+      if (isOwn(seen.tags, runId)) ids.push(seen.id);
+    }
+  } catch (error) {
+    // The whole resource group is gone.
+    if (!hasCode(error, "not-found")) throw error;
   }
   return ids;
 }
