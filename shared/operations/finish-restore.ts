@@ -4,6 +4,8 @@
  * 1. A target that is not finished is no disk: a restore that stops anywhere leaves nothing that could be taken for one.
  * 2. All targets are looked at before the first is finished. Where one fails for good all the same, the run's clean-up takes back those
  *    that were finished: a restore that failed has no disk that looks whole.
+ * 3. Where the platform does it, and makes a VM or an exchange besides, it may take many deliveries (at-platform.ts); between two of them the
+ *    run can still be cancelled.
  */
 import type { RunId } from "../core/ids.ts";
 import type { AtPlatform, RestoreIn } from "../core/run-transitions.ts";

@@ -4,7 +4,7 @@
  */
 import type { Achieved } from "../../core/achieved-consistency.ts";
 import { FarsideError } from "../../core/errors.ts";
-import type { AttemptId, DiskName, RunId } from "../../core/ids.ts";
+import type { AttemptId, DiskName, RunId, VmId } from "../../core/ids.ts";
 import type { TransientCondition } from "../../core/preflight.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import { timestamp } from "../../core/timestamp.ts";
@@ -31,6 +31,7 @@ interface Disk extends SparseImage {
 interface Snapshot extends Disk {
   readonly url: string;
   readonly name: DiskName;
+  readonly vmId: VmId;
   readonly runId: RunId;
   readonly attemptId: AttemptId;
   /** What the machine was doing then; only where the source can stop it. */
@@ -188,7 +189,7 @@ export class MemoryDiskSource implements DiskSource {
         const url = this.#urlOf(vm, disk.name);
         const id = `snapshot-${++this.#made}`;
         const phase = this.power === undefined ? {} : { phase: this.power.phaseOf(vm.source) };
-        const snapshot = { ...this.#disk(url), runId, attemptId, url, name: disk.name, ...phase };
+        const snapshot = { ...this.#disk(url), runId, attemptId, url, name: disk.name, vmId: vm.vmId, ...phase };
         this.#snapshots.set(id, snapshot);
         this.#everMade.set(id, snapshot);
         made.push(id);
@@ -235,10 +236,11 @@ export class MemoryDiskSource implements DiskSource {
   }
 
   listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
-    const urls = new Set(this.#disksOf(vm).map((disk) => disk.url));
+    // Of a VM of the platform also those of disks that were exchanged since.
+    const urls = new Set(vm.source.kind === "managed" ? [] : vm.source.disks.map((disk) => disk.url));
     return this.#turn(signal, () =>
       [...this.#snapshots]
-        .filter(([, snapshot]) => urls.has(snapshot.url))
+        .filter(([, snapshot]) => urls.has(snapshot.url) || (urls.size === 0 && snapshot.vmId === vm.vmId))
         .map(([id, { runId, attemptId, name, url }]) => ({
           runId,
           attemptId,

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bytesOf } from "../../support/machine-restores.ts";
 import { diskGib, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { parsed, startStackShell, type StackShell } from "../../support/stack-shell.ts";
 
@@ -80,7 +81,38 @@ describe("A VM of Azure by the command line", () => {
     }
     expect(shell.complaints.filter((text) => /sig=|AccountKey/.test(text))).toEqual([]);
   });
+
+  test("is restored by the service as managed disks, waited for, and shown with what was made; a taken name is refused", async () => {
+    const group = vm.resourceId.split("/").slice(0, 5).join("/");
+    const flags = ["--to-managed-disks", group, "--location", "northeurope", "--sku", "Standard_LRS"];
+    const restored = parsed<RestoreView>(await shell.run(["restore", "app1", ...flags, "--wait", "--json"]));
+    expect(restored).toMatchObject({ state: "succeeded", target: { kind: "managed-disks", location: "northeurope" } });
+    expect(restored.made.map(({ id }) => id)).toEqual(restored.disks.map(({ url }) => url));
+    for (const [number, { url }] of restored.disks.entries()) {
+      for (const [offset, length] of [
+        [0, 4 * mib],
+        [gib - 2 * mib, 2 * mib],
+      ] as const) {
+        const held = Buffer.from(await bytesOf(region, url, offset, length));
+        expect(held.equals(await vm.read(number, offset, length))).toBe(true);
+      }
+    }
+    const shown = await shell.run(["run", "show", restored.runId]);
+    expect(shown.out).toContain(restored.made[0]?.id);
+    const again = await shell.run(["restore", "app1", ...flags]);
+    expect([again.exitCode, again.err]).toEqual([4, expect.stringContaining("exists already")]);
+    const running = await shell.run(["restore", "app1", "--swap-disks", "--name-prefix", "swapped"]);
+    expect([running.exitCode, running.err]).toEqual([4, expect.stringContaining("is running")]);
+    expect(shell.complaints.filter((text) => /sig=|AccountKey/.test(text))).toEqual([]);
+  });
 });
+
+interface RestoreView {
+  readonly runId: string;
+  readonly state: string;
+  readonly disks: readonly { readonly url: string }[];
+  readonly made: readonly { readonly id: string }[];
+}
 
 async function readAt(path: string, offset: number, length: number): Promise<Buffer> {
   const file = await open(path);

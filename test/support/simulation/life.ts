@@ -5,6 +5,7 @@
 import { MemoryPower } from "../../../shared/adapters/memory/memory-power.ts";
 import { FarsideError } from "../../../shared/core/errors.ts";
 import { parseDiskName, parseVmName } from "../../../shared/core/ids.ts";
+import { parseResourceGroupId } from "../../../shared/core/resource-id.ts";
 import type { RestoreTarget } from "../../../shared/core/run.ts";
 import { isActive } from "../../../shared/core/run-transitions.ts";
 import { cancelRun } from "../../../shared/operations/cancel-run.ts";
@@ -15,9 +16,11 @@ import type { Gate } from "./gated.ts";
 import { Interleaver } from "./interleaver.ts";
 import { Death, Process } from "./process.ts";
 import type { SeededRandom } from "./seeded-random.ts";
-import { chunkSizeBytes, diskUrl, minuteMs, World } from "./world.ts";
+import { chunkSizeBytes, diskUrl, groupId, minuteMs, World } from "./world.ts";
 
 const vms = ["ada", "bob", "cyd"] as const;
+/** Of the platform: its disks are exchanged now and then. */
+const managed = "dee";
 const diskBytes = 2 * 1024 * 1024;
 const slotMinutes = 60;
 
@@ -47,6 +50,9 @@ export async function beginLife(seed: number, shutdown = false): Promise<World> 
     });
     world.scribble(vm, "os", 0, 10_000);
   }
+  await world.addVm(managed, { disks: { os: diskBytes, data: diskBytes }, managed: true });
+  world.scribble(managed, "os", 0, 10_000);
+  world.machines.waits = world.random.below(3);
   return world;
 }
 
@@ -104,6 +110,10 @@ export async function live(world: World, steps: number): Promise<LifeReport> {
       } as const;
       works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
     }
+    if (random.fraction() < 0.1) {
+      const request = { point: { kind: "latest" }, ...platformRestore(random, step) } as const;
+      works.push(() => requestRestore(world.context(newProcess()), request, world.signal));
+    }
     if (random.fraction() < 0.04) {
       const active = (await world.runs()).filter(isActive);
       const run = active[random.below(active.length)];
@@ -126,16 +136,30 @@ export async function live(world: World, steps: number): Promise<LifeReport> {
   return report;
 }
 
+/** New disks, a VM in a place that others want too, or an exchange. */
+function platformRestore(random: SeededRandom, step: number): { readonly vm: string; readonly target: RestoreTarget } {
+  const resourceGroup = parseResourceGroupId(groupId);
+  const target = random.pick<RestoreTarget>([
+    { kind: "managed-disks", resourceGroup, location: "westeurope", namePrefix: `disks-${step}` },
+    { kind: "managed-vm", resourceGroup, name: `twin-${random.below(3)}`, namePrefix: `twin-${step}` },
+    { kind: "swap-disks", mayStop: true },
+    { kind: "swap-disks", mayStop: true },
+    { kind: "swap-disks", mayStop: true },
+  ]);
+  return { target, vm: target.kind === "swap-disks" ? managed : random.pick([...vms, managed]) };
+}
+
 /** A port whose every call is refused for good, as by a role that was taken away. It comes back: what is left by then must go. */
 interface Access {
-  denied: "target." | "reverter." | "source." | "store." | undefined;
+  denied: "target." | "machines." | "reverter." | "source." | "store." | undefined;
 }
 
 function loseAccess(random: SeededRandom, access: Access): void {
   const chance = random.fraction();
   if (access.denied !== undefined) {
     if (chance < 0.4) access.denied = undefined;
-  } else if (chance < 0.05) access.denied = random.pick(["target.", "reverter.", "source.", "store."] as const);
+  } else if (chance < 0.05)
+    access.denied = random.pick(["target.", "machines.", "reverter.", "source.", "store."] as const);
 }
 
 /** A process that may die, and whose services may fail, now and then. */
@@ -232,7 +256,7 @@ export async function vmsWithoutNextPoint(world: World): Promise<readonly string
     await world.settle();
   }
   const late: string[] = [];
-  for (const vm of vms) {
+  for (const vm of [...vms, managed]) {
     const state = (await world.catalog.vmStates.get((await vmIdOfName(world, vm)) ?? never(vm), world.signal))?.value;
     if (state?.lastPointAt === undefined || Date.parse(state.lastPointAt) < before) late.push(vm);
   }
