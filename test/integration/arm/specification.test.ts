@@ -58,14 +58,21 @@ async function driveMaking(): Promise<void> {
     vmRestorePointName: "point",
     diskRestorePointName: disk?.name ?? "",
     name: "net",
+    subnet: "default",
+    location,
     scope: vm.diskIds[0]?.slice(1) ?? "",
     lockName: "lock",
   };
   await network.networkInterfaces.createOrUpdate(group, "net", { location }, poll);
   await network.publicIPAddresses.createOrUpdate(group, "net", { location }, poll);
   await network.networkSecurityGroups.createOrUpdate(group, "net", { location }, poll);
-  const addressSpace = { addressPrefixes: ["10.0.0.0/16"] };
-  await network.virtualNetworks.createOrUpdate(group, "net", { location, addressSpace }, poll);
+  const subnets = [{ name: "default", addressPrefix: "10.0.0.0/24" }];
+  const virtualNetwork = { location, addressSpace: { addressPrefixes: ["10.0.0.0/16"] }, subnets };
+  await network.virtualNetworks.createOrUpdate(group, "net", virtualNetwork, poll);
+  const groups = armRoutes.filter(
+    ({ method, template }) => method === "PUT" && template.endsWith("{resourceGroupName}"),
+  );
+  for (const { method, template } of groups) await raw(method, template, { location });
   await raw("PUT", "/{scope}/providers/Microsoft.Authorization/locks/{lockName}", {
     properties: { level: "ReadOnly" },
   });
@@ -75,7 +82,9 @@ async function driveMaking(): Promise<void> {
 async function raw(method: string, template: string, body?: object): Promise<void> {
   const path = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => known[name] ?? `{${name}}`);
   const version = findOperation(method, path)?.operation.apiVersion ?? "";
-  const answer = await fetch(`${region.server.url}${path}?api-version=${version}`, {
+  // What a region offers is listed for one region at a time.
+  const filter = template.endsWith("/skus") ? `&$filter=${encodeURIComponent(`location eq '${location}'`)}` : "";
+  const answer = await fetch(`${region.server.url}${path}?api-version=${version}${filter}`, {
     method,
     headers: { authorization: "Bearer token" },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
