@@ -69,13 +69,21 @@ async function driveMaking(): Promise<void> {
   const subnets = [{ name: "default", addressPrefix: "10.0.0.0/24" }];
   const virtualNetwork = { location, addressSpace: { addressPrefixes: ["10.0.0.0/16"] }, subnets };
   await network.virtualNetworks.createOrUpdate(group, "net", virtualNetwork, poll);
-  const groups = armRoutes.filter(
-    ({ method, template }) => method === "PUT" && template.endsWith("{resourceGroupName}"),
-  );
-  for (const { method, template } of groups) await raw(method, template, { location });
+  await driveSimple("PUT", { location });
   await raw("PUT", "/{scope}/providers/Microsoft.Authorization/locks/{lockName}", {
     properties: { level: "ReadOnly" },
   });
+}
+
+/** Kinds of which only a name and a location are needed, and which nothing above has driven. */
+async function driveSimple(wanted: "PUT" | "DELETE", body?: object): Promise<void> {
+  const simple = armRoutes.filter(
+    ({ method, template }) => method === wanted && /\{(?:name|resourceGroupName)\}$/.test(template),
+  );
+  for (const { template } of simple) {
+    const operation = findOperation(wanted, template.replaceAll(/[{}]/g, ""))?.operation;
+    if (operation !== undefined && !region.exercised.has(operation.name)) await raw(wanted, template, body);
+  }
 }
 
 /** What a route gives. No SDK asks for everything: a list in a group, a lock. */
@@ -122,6 +130,7 @@ async function driveRemoving(): Promise<void> {
   await network.publicIPAddresses.delete(group, "net", poll);
   await network.networkSecurityGroups.delete(group, "net", poll);
   await network.virtualNetworks.delete(group, "net", poll);
+  await driveSimple("DELETE");
   // Of what is not there, the same.
   await client.snapshots.delete(group, "shot", poll);
 }
