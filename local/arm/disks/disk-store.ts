@@ -85,11 +85,14 @@ export class DiskStore {
     return this.#said(newer.layers.slice(older.layers.length), start, end);
   }
 
+  async hasLayers(): Promise<boolean> {
+    return (await this.#kept()).length > 0;
+  }
+
   /** Removes all layers but these: also those that an earlier life of the process left half made. */
   async keepOnly(layers: Iterable<string>): Promise<void> {
     const used = new Set(layers);
-    const kept = (await readdir(this.#folder)).filter((name) => name.endsWith(mapSuffix));
-    await this.remove(kept.map((name) => name.slice(0, -mapSuffix.length)).filter((id) => !used.has(id)));
+    await this.remove((await this.#kept()).filter((id) => !used.has(id)));
   }
 
   /** Removes layers that nobody has in a stack any more. */
@@ -104,6 +107,11 @@ export class DiskStore {
   /** Lets the files go. */
   async close(): Promise<void> {
     for (const layer of this.#layers.values()) await layer.close();
+  }
+
+  async #kept(): Promise<string[]> {
+    const maps = (await readdir(this.#folder)).filter((name) => name.endsWith(mapSuffix));
+    return maps.map((name) => name.slice(0, -mapSuffix.length));
   }
 
   #newLayer(): string {

@@ -131,12 +131,26 @@ function copied(arm: Arm, sourceId: string): Content {
   }
   const { osType, hyperVGeneration, securityProfile } = propertiesOf(source);
   const inherited = Object.entries({ osType, hyperVGeneration, securityProfile });
+  const [bytes, guestState] = source.type === type ? stillOf(arm, source) : [source.bytes, source.guestState];
+  if (bytes === undefined) throw invalid(`${source.id} has no bytes.`);
   return {
-    bytes: arm.store.copyOf(source.bytes),
-    ...(source.guestState === undefined ? {} : { guestState: arm.store.copyOf(source.guestState) }),
+    bytes: arm.store.copyOf(bytes),
+    ...(guestState === undefined ? {} : { guestState: arm.store.copyOf(guestState) }),
     state: "Unattached",
     inherited: Object.fromEntries(inherited.filter(([, value]) => value !== undefined)),
   };
+}
+
+/** A disk's bytes of this instant: what is written to it from now on is not in its copy. */
+function stillOf(arm: Arm, disk: Resource): readonly [Bytes | undefined, Bytes | undefined] {
+  const taken = disk.bytes === undefined ? undefined : arm.store.snapshot(disk.bytes);
+  const state = disk.guestState === undefined ? undefined : arm.store.snapshot(disk.guestState);
+  arm.resources.put({
+    ...disk,
+    ...(taken === undefined ? {} : { bytes: taken.disk }),
+    ...(state === undefined ? {} : { guestState: state.disk }),
+  });
+  return [taken?.snapshot, state?.snapshot];
 }
 
 function sizeOf(diskSizeGB: unknown): number {

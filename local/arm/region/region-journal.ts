@@ -30,10 +30,10 @@ export class RegionJournal {
     this.#path = path;
   }
 
-  /** In the order of their making. Throws for a file that is damaged. */
-  read(): readonly Resource[] {
+  /** In the order of their making; undefined where there is no journal yet. Throws for a file that is damaged. */
+  read(): readonly Resource[] | undefined {
+    if (!existsSync(this.#path)) return undefined;
     const found = new Map<string, Resource>();
-    if (!existsSync(this.#path)) return [];
     const text = readFileSync(this.#path, "utf8");
     if (!text.startsWith(head)) throw new Error(`${this.#path} is not the journal of a local region.`);
     const lines = text.slice(head.length).split("\n");

@@ -4,7 +4,8 @@
  * 1. What a request changed is kept before its answer goes out, all of it or nothing.
  * 2. Of what was under way when the process ended, nothing goes on: operations are forgotten (their status is 404), SAS have ended, and what
  *    was being made or changed is `Failed`, as the platform calls a resource whose operation did not end well.
- * 3. Layers that no resource has are removed: when the last one that had them goes, and at the start.
+ * 3. Layers that no resource has are removed: when the last one that had them goes, and at the start. Without a journal nothing is removed: it
+ *    is written before the first layer.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -28,7 +29,13 @@ export class Region {
     mkdirSync(folder, { recursive: true });
     const store = await DiskStore.open(join(folder, "disks"));
     const journal = new RegionJournal(join(folder, "region.journal"));
-    const kept = journal.read().map(ended);
+    const found = journal.read();
+    if (found === undefined && (await store.hasLayers())) {
+      throw new Error(
+        `${folder} has disks but no region.journal, which says whose they are: nothing of it is touched.`,
+      );
+    }
+    const kept = (found ?? []).map(ended);
     journal.rewrite(kept);
     await store.keepOnly(kept.flatMap(layersOf));
     return new Region(new Resources(kept), store, journal);

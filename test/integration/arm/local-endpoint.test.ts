@@ -55,3 +55,18 @@ test("Nobody without a token is served, as a web page would be", async () => {
   const answer = await fetch(`${region.server.url}/local/requests`);
   expect(answer.status).toBe(401);
 });
+
+test("A copy of a disk keeps what it held at its instant, however its guest goes on", async () => {
+  const [before, after] = [randomBytes(512), randomBytes(512)];
+  await client.guestWrites(disk, 0, before);
+  const creationData = { createOption: "Copy" as const, sourceResourceId: disk };
+  const copy = await region.client.disks.createOrUpdate(
+    group,
+    "copy",
+    { location: "westeurope", creationData },
+    { updateIntervalInMs: 1 },
+  );
+  await client.guestWrites(disk, 0, after);
+  expect((await client.diskHolds(copy.id ?? "", 0, 512)).equals(before)).toBe(true);
+  expect((await client.diskHolds(disk, 0, 512)).equals(after)).toBe(true);
+});

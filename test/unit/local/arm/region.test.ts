@@ -34,7 +34,7 @@ describe("A local region", () => {
   test("has all of a change or nothing of it, wherever the file ends, and goes on from there", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 8 }), fc.nat(), async (changes, cutAt) => {
-        await rm(journal, { force: true });
+        await rm(folder, { recursive: true });
         const first = await Region.open(folder);
         const states = new Map([[(await stat(journal)).size, stateOf(first)]]);
         for (const steps of changes) {
@@ -160,5 +160,14 @@ describe("A local region", () => {
     expect(await readdir(join(folder, "disks"))).toEqual([]);
     await second.close();
     await first.close();
+  });
+
+  test("removes no disk where its journal is gone, and says so", async () => {
+    const first = await Region.open(folder);
+    first.resources.put({ ...resource("disk"), bytes: first.store.create(4096) });
+    await first.close();
+    await rm(journal);
+    await expect(Region.open(folder)).rejects.toThrow(/has disks but no region\.journal/);
+    expect(await readdir(join(folder, "disks"))).toHaveLength(1);
   });
 });
