@@ -28,7 +28,7 @@ node infra/live-check/main.ts --list
 
 /** By the list prices of 2025, which the platform may have changed. */
 const costs = `This makes, and removes in the end, in the VM's resource group:
-  a data disk of 1 GiB (Standard SSD) at the VM, up to seven more of 20 MiB to 1 GiB (one of them Premium SSD v2),
+  a data disk of 1 GiB (Standard SSD) at the VM, up to five more of 20 MiB to 1 GiB (one of them Premium SSD v2),
   eight incremental snapshots, and three restore points of the whole VM, of which an hour allows no more.
 Removed within an hour they cost less than 0.10 USD; each day that they are kept, about 0.30 USD and the used size of the VM's disks.
 The VM itself is yours, and costs what it costs.
