@@ -85,9 +85,11 @@ async function run(args: readonly string[]): Promise<number> {
   const vault = container === undefined ? {} : { vault: await createVaultStore(container) };
   const stage = new Stage({ arm, vmId, prefix, tell, ...vault });
   const asked = checks.filter(({ name }) => only.length === 0 || only.includes(name));
-  const { findings, left } = await liveCheck(stage, asked, { keep, tell }, interrupted(tell));
+  const signal = interrupted(tell);
+  const { findings, left } = await liveCheck(stage, asked, { keep, tell }, signal);
   process.stdout.write(json ? `${JSON.stringify(findings, undefined, 2)}\n` : report(findings));
   for (const one of left) tell(`left: ${one}`);
+  if (signal.aborted) return 130;
   return findings.some(({ verdict }) => verdict === "differs") || (left.length > 0 && !keep) ? 1 : 0;
 }
 
