@@ -1,5 +1,5 @@
 /** The guest of the VM, which writes to the check's own data disk by Run Command: nothing else changes a disk between two snapshots. */
-import type { ComputeManagementClient } from "@azure/arm-compute";
+import type { ComputeManagementClient, InstanceViewStatus } from "@azure/arm-compute";
 
 export interface GuestWrite {
   /** Bytes; a multiple of `blockBytes`. */
@@ -34,10 +34,8 @@ export async function writeInGuest(
     { commandId: "RunShellScript", script },
     { abortSignal: signal },
   );
-  const wrong = (result.value ?? []).find(
-    ({ code, message }) => code?.includes("StdErr") === true && hasFailed(message),
-  );
-  if (wrong !== undefined) throw new Error(`The guest could not write: ${(wrong.message ?? "").slice(0, 200)}`);
+  const [wrong] = (result.value ?? []).map(errorsOf).filter((text) => text !== "");
+  if (wrong !== undefined) throw new Error(`The guest could not write: ${wrong.slice(0, 200)}`);
 }
 
 function line({ offset, blockBytes, blocks }: GuestWrite): string {
@@ -49,8 +47,9 @@ function scatteredLine({ count, everyBlocks, blockBytes }: ScatteredWrites): str
   return `for i in $(seq 0 ${count - 1}); do ${dd}; done`;
 }
 
-/** `dd status=none` says nothing where all is well; the agent frames both streams in one text. */
-function hasFailed(message: string | undefined): boolean {
-  const [, stderr = message ?? ""] = (message ?? "").split("[stderr]");
-  return stderr.trim() !== "";
+/** What came on standard error: where all is well, nothing. Linux agents frame both streams in one text, others give two. */
+function errorsOf({ code = "", message = "" }: InstanceViewStatus): string {
+  const [, framed] = message.split("[stderr]");
+  if (framed !== undefined) return framed.trim();
+  return code.includes("StdErr") ? message.trim() : "";
 }

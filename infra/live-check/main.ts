@@ -28,7 +28,7 @@ node infra/live-check/main.ts --list
 
 /** By the list prices of 2025, which the platform may have changed. */
 const costs = `This makes, and removes in the end, in the VM's resource group:
-  a data disk of 1 GiB (Standard SSD) at the VM, up to seven more of 20 MiB to 1 GiB (one of them Premium SSD v2),
+  a data disk of 1 GiB (Standard SSD) at the VM, up to five more of 20 MiB to 1 GiB (one of them Premium SSD v2),
   eight incremental snapshots, and three restore points of the whole VM, of which an hour allows no more.
 Removed within an hour they cost less than 0.10 USD; each day that they are kept, about 0.30 USD and the used size of the VM's disks.
 The VM itself is yours, and costs what it costs.
@@ -85,9 +85,11 @@ async function run(args: readonly string[]): Promise<number> {
   const vault = container === undefined ? {} : { vault: await createVaultStore(container) };
   const stage = new Stage({ arm, vmId, prefix, tell, ...vault });
   const asked = checks.filter(({ name }) => only.length === 0 || only.includes(name));
-  const { findings, left } = await liveCheck(stage, asked, { keep, tell }, interrupted(tell));
+  const signal = interrupted(tell);
+  const { findings, left } = await liveCheck(stage, asked, { keep, tell }, signal);
   process.stdout.write(json ? `${JSON.stringify(findings, undefined, 2)}\n` : report(findings));
   for (const one of left) tell(`left: ${one}`);
+  if (signal.aborted) return 130;
   return findings.some(({ verdict }) => verdict === "differs") || (left.length > 0 && !keep) ? 1 : 0;
 }
 

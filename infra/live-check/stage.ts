@@ -14,6 +14,7 @@ import { parseModel } from "../../shared/adapters/azure/managed/arm-models.ts";
 import type { VmResourceId } from "../../shared/core/resource-id.ts";
 import type { VaultStore } from "../../shared/ports/vault-store.ts";
 import { z } from "zod";
+import { grantAccess, revokeAccess } from "./access.ts";
 import { writeInGuest } from "./guest.ts";
 import { MadeThings } from "./made.ts";
 import type { Span } from "./sas.ts";
@@ -123,32 +124,12 @@ export class Stage {
     }
   }
 
-  async grant(id: string, signal: AbortSignal, asked: Partial<GrantAccessData> = {}) {
-    const data: GrantAccessData = { access: "Read", durationInSeconds: 3600, ...asked };
-    const { resourceGroup, path } = requireParts(id);
-    const [one = "", two = "", three = ""] = path.map(([, name]) => name);
-    const options = { abortSignal: signal };
-    if (path.length === 3) {
-      return this.client.diskRestorePoint
-        .grantAccess(resourceGroup, one, two, three, data, options)
-        .pollUntilDone(options);
-    }
-    return path[0]?.[0].toLowerCase() === "disks"
-      ? this.client.disks.grantAccess(resourceGroup, one, data, options).pollUntilDone(options)
-      : this.client.snapshots.grantAccess(resourceGroup, one, data, options).pollUntilDone(options);
+  grant(id: string, signal: AbortSignal, asked: Partial<GrantAccessData> = {}) {
+    return grantAccess(this.client, id, asked, signal);
   }
 
-  async revoke(id: string, signal: AbortSignal): Promise<void> {
-    const { resourceGroup, path } = requireParts(id);
-    const [one = "", two = "", three = ""] = path.map(([, name]) => name);
-    const options = { abortSignal: signal };
-    if (path.length === 3) {
-      await this.client.diskRestorePoint.revokeAccess(resourceGroup, one, two, three, options).pollUntilDone(options);
-    } else if (path[0]?.[0].toLowerCase() === "disks") {
-      await this.client.disks.revokeAccess(resourceGroup, one, options).pollUntilDone(options);
-    } else {
-      await this.client.snapshots.revokeAccess(resourceGroup, one, options).pollUntilDone(options);
-    }
+  revoke(id: string, signal: AbortSignal): Promise<void> {
+    return revokeAccess(this.client, id, signal);
   }
 
   /** An incremental snapshot of a disk. */

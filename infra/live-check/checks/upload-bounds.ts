@@ -8,7 +8,7 @@ export const uploadBounds: Check = {
   name: "upload-bounds",
   question: "Which uploadSizeBytes are taken: the documented least, less, and a size that is no whole MiB?",
   assumed: "20 MiB and the footer are; less is refused",
-  relies: { file: "local/arm/handlers/disks.ts", line: "const uploadBounds" },
+  relies: { file: "shared/adapters/azure/managed/machine/plan-disk.ts", line: "const leastBytes" },
   async ask(stage, signal) {
     const tried: (readonly [what: string, bytes: number])[] = [
       ["20 MiB and the footer", 20 * mebibyte + footerBytes],

@@ -129,6 +129,9 @@ describe("The roles of the vault", () => {
     expect(await store.refresh(chunk, never)).toBeDefined();
     // The risk that is left: the same permission would overwrite them. Versions or immutability of the container stand against that.
     await store.put(chunk, Buffer.from("overwritten"), never);
+    // The control: the collector's takes all of it away.
+    roles.assign(assigned("vault-collector"));
+    for (const blob of [manifest, key, chunk, index]) expect(await store.remove(blob, {}, never)).toBe("removed");
   });
 
   test("the writer's without the one for work keep every backup, and leave its work blobs", async () => {

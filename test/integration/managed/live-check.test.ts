@@ -188,8 +188,8 @@ describe("The program", () => {
     const { child, ended, seen } = start("--vm", vm.resourceId, "--yes");
     await expect.poll(seen, { timeout: 30_000 }).toContain("making the restore point one");
     child.kill("SIGINT");
-    const { stderr } = await ended;
-    expect(stderr).toContain("interrupted");
+    const { code, stderr } = await ended;
+    expect([code, stderr]).toEqual([130, expect.stringContaining("interrupted")]);
     nothingIsLeft();
   });
 });
