@@ -22,6 +22,8 @@ export interface ManagedRegion {
   /** The operations of the specification that were answered without an error. */
   readonly exercised: ReadonlySet<string>;
   addVm(name: string, disks: number, kind?: VmKind): Promise<ManagedVm>;
+  /** This answer of the region is wrong on purpose. */
+  expectFinding(pattern: RegExp): void;
   /** Throws what in the exchanges so far is not as the official specifications have it. */
   stop(): Promise<void>;
 }
@@ -59,6 +61,7 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
   // Making the region's own things takes no time.
   let ready = true;
   const check = new ExchangeCheck();
+  const expected: RegExp[] = [];
   const dataCheck = await DataCheck.open();
   const server = await startArmServer({
     folder,
@@ -79,6 +82,7 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
     client,
     requests,
     exercised: check.exercised,
+    expectFinding: (pattern) => void expected.push(pattern),
     async addVm(name, disks, { osType = "Linux", securityType, sizeGib = diskGib } = {}) {
       ready = false;
       const createOption: DiskCreateOption = "Empty";
@@ -117,7 +121,7 @@ export async function startManagedRegion({ now, takes = () => 0 }: RegionOptions
     async stop() {
       await server.stop();
       await rm(folder, { recursive: true });
-      refuseFindings([...check.findings, ...dataCheck.findings]);
+      refuseFindings([...check.findings, ...dataCheck.findings], expected);
     },
   };
 }

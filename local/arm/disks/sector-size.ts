@@ -1,7 +1,7 @@
 /**
  * Sectors of 4096 bytes, which Premium SSD v2 and Ultra disks have where nothing else is asked for (CreationData: logicalSectorSize). Their
- * snapshots are VHDX files. This region gives them as VHD, flat, with the footer: the documentation shows neither the bytes of a VHDX behind a
- * SAS nor its page ranges.
+ * snapshots are VHDX files. This region gives them flat, with the footer of a VHD, whether fileFormat says VHD or nothing: the
+ * documentation shows neither what a SAS without it gives, nor the bytes and page ranges of a VHDX.
  */
 import { ServiceError } from "../service-error.ts";
 import { asObject, type Json, propertiesOf, type Resource } from "../resources.ts";
@@ -12,16 +12,11 @@ export function sectorSizeOf(disk: Resource): number {
   return typeof asked === "number" ? asked : isCopiedInBackground(disk) ? 4096 : 512;
 }
 
-/** Throws where a SAS is asked for in a format that the resource is not given in. */
-export function checkFileFormat(resource: Resource, fileFormat: unknown): void {
-  const { creationData, logicalSectorSize } = propertiesOf(resource);
-  const isVhdx = (logicalSectorSize ?? asObject(creationData)["logicalSectorSize"]) === 4096;
-  const refuse = (text: string): never => {
-    throw new ServiceError(400, "InvalidParameter", text);
-  };
-  if (fileFormat === "VHDX") refuse("fileFormat VHDX is not given in this region: ask for VHD.");
-  if (fileFormat !== undefined && fileFormat !== "VHD") refuse(`fileFormat is VHD or VHDX.`);
-  if (isVhdx && fileFormat === undefined) refuse(`${resource.id} is a VHDX file: fileFormat must be given.`);
+/** Throws where a SAS is asked for in a format that this region does not give. */
+export function checkFileFormat(fileFormat: unknown): void {
+  if (fileFormat === undefined || fileFormat === "VHD") return;
+  const text = `fileFormat ${JSON.stringify(fileFormat)} is not given in this region: ask for VHD.`;
+  throw new ServiceError(400, "InvalidParameter", text);
 }
 
 /** Throws where a disk of this SKU cannot have such sectors. */

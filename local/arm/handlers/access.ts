@@ -32,7 +32,7 @@ function beginAccess(arm: Arm, { id, body }: ArmCall): Reply {
     throw invalid(`durationInSeconds ${String(seconds)} is not between 1 and ${longestSeconds}.`);
   }
   refuseAccess(arm, resource, access);
-  checkFileFormat(resource, body["fileFormat"]);
+  checkFileFormat(body["fileFormat"]);
   const withGuestState = body["getSecureVMGuestStateSAS"] === true;
   if (withGuestState) requireGuestState(resource);
   const finish = (): Json => {

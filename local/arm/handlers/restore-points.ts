@@ -167,7 +167,7 @@ function takePoint(arm: Arm, id: string, vm: Resource, disks: readonly Resource[
   const profile = asObject(properties["storageProfile"]);
   const named = (disk: Json): Json => {
     const diskPointId = taken.get(String(asObject(disk["managedDisk"])["id"]).toLowerCase());
-    return diskPointId === undefined ? disk : { ...told(disk), diskRestorePoint: { id: diskPointId } };
+    return { ...told(disk), ...(diskPointId === undefined ? {} : { diskRestorePoint: { id: diskPointId } }) };
   };
   const dataDisks = asList(profile["dataDisks"])
     .map(named)

@@ -140,6 +140,9 @@ describe("Of a VM", () => {
     const made = await restorePoints.create(group, "web", "one", { excludeDisks: [{ id: data }] }, poll);
     expect(made.sourceMetadata?.storageProfile).toMatchObject({ osDisk: { managedDisk: { id: os } }, dataDisks: [] });
     expect(made.excludeDisks).toEqual([{ id: data }]);
+    const others = await restorePoints.create(group, "web", "two", { excludeDisks: [{ id: os }] }, poll);
+    expect(others.sourceMetadata?.storageProfile?.osDisk).toMatchObject({ managedDisk: { id: os } });
+    expect(others.sourceMetadata?.storageProfile?.osDisk?.diskRestorePoint).toBeUndefined();
     const seen = await restorePoints.get(group, "web", "one", { expand: "instanceView" });
     const states = seen.instanceView?.diskRestorePoints?.map((disk) => [
       disk.replicationStatus?.completionPercent,

@@ -58,24 +58,41 @@ async function driveMaking(): Promise<void> {
     vmRestorePointName: "point",
     diskRestorePointName: disk?.name ?? "",
     name: "net",
+    subnet: "default",
+    location,
     scope: vm.diskIds[0]?.slice(1) ?? "",
     lockName: "lock",
   };
   await network.networkInterfaces.createOrUpdate(group, "net", { location }, poll);
   await network.publicIPAddresses.createOrUpdate(group, "net", { location }, poll);
   await network.networkSecurityGroups.createOrUpdate(group, "net", { location }, poll);
-  const addressSpace = { addressPrefixes: ["10.0.0.0/16"] };
-  await network.virtualNetworks.createOrUpdate(group, "net", { location, addressSpace }, poll);
+  const subnets = [{ name: "default", addressPrefix: "10.0.0.0/24" }];
+  const virtualNetwork = { location, addressSpace: { addressPrefixes: ["10.0.0.0/16"] }, subnets };
+  await network.virtualNetworks.createOrUpdate(group, "net", virtualNetwork, poll);
+  await driveSimple("PUT", { location });
   await raw("PUT", "/{scope}/providers/Microsoft.Authorization/locks/{lockName}", {
     properties: { level: "ReadOnly" },
   });
+}
+
+/** Kinds of which only a name and a location are needed, and which nothing above has driven. */
+async function driveSimple(wanted: "PUT" | "DELETE", body?: object): Promise<void> {
+  const simple = armRoutes.filter(
+    ({ method, template }) => method === wanted && /\{(?:name|resourceGroupName)\}$/.test(template),
+  );
+  for (const { template } of simple) {
+    const operation = findOperation(wanted, template.replaceAll(/[{}]/g, ""))?.operation;
+    if (operation !== undefined && !region.exercised.has(operation.name)) await raw(wanted, template, body);
+  }
 }
 
 /** What a route gives. No SDK asks for everything: a list in a group, a lock. */
 async function raw(method: string, template: string, body?: object): Promise<void> {
   const path = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => known[name] ?? `{${name}}`);
   const version = findOperation(method, path)?.operation.apiVersion ?? "";
-  const answer = await fetch(`${region.server.url}${path}?api-version=${version}`, {
+  // What a region offers is listed for one region at a time.
+  const filter = template.endsWith("/skus") ? `&$filter=${encodeURIComponent(`location eq '${location}'`)}` : "";
+  const answer = await fetch(`${region.server.url}${path}?api-version=${version}${filter}`, {
     method,
     headers: { authorization: "Bearer token" },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -113,6 +130,7 @@ async function driveRemoving(): Promise<void> {
   await network.publicIPAddresses.delete(group, "net", poll);
   await network.networkSecurityGroups.delete(group, "net", poll);
   await network.virtualNetworks.delete(group, "net", poll);
+  await driveSimple("DELETE");
   // Of what is not there, the same.
   await client.snapshots.delete(group, "shot", poll);
 }

@@ -90,9 +90,10 @@ function checkRequest({ operation, models }: FoundPath, { requestBody }: ArmExch
 
 /** "Common API details for ARM errors"; the flat one: "Troubleshoot API throttling errors" of compute. */
 function checkError({ status, body, headers, isPlanned }: ArmExchange): string[] {
+  if (isPlanned) return [];
   const flat = status === 429 && isObject(body) && body["error"] === undefined;
   const error = isObject(body) ? (flat ? body : body["error"]) : undefined;
-  const hasTime = isPlanned || status !== 429 || /^\d+$/.test(headers["retry-after"] ?? "");
+  const hasTime = status !== 429 || /^\d+$/.test(headers["retry-after"] ?? "");
   const endless = hasTime ? [] : ["answers 429 without Retry-After"];
   if (!isObject(error)) return [...endless, `answers ${status} without an error in its body`];
   const known = ["code", "message", "target", "details", "innererror", "additionalInfo"];

@@ -66,6 +66,13 @@ const written: readonly Written[] = [
     paged: true,
   },
   { name: `GET ${group}`, apiVersion: "2021-04-01", statuses: [200], response: "ResourceGroup" },
+  {
+    name: `PUT ${group}`,
+    apiVersion: "2021-04-01",
+    statuses: [200, 201],
+    request: "ResourceGroup",
+    response: "ResourceGroup",
+  },
   { name: `HEAD ${group}`, apiVersion: "2021-04-01", statuses: [204] },
 ];
 

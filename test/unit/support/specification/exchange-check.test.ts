@@ -1,6 +1,7 @@
 /** Controls of the check that every exchange with a local ARM goes through: it finds what is not as the specifications have it. */
 import { describe, expect, test } from "vitest";
 import type { ArmExchange } from "../../../../local/arm/exchange.ts";
+import { refuseFindings } from "../../../support/specification/refuse-findings.ts";
 import { ExchangeCheck } from "../../../support/specification/exchange-check.ts";
 
 const compute = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute";
@@ -216,5 +217,19 @@ describe("Found is", () => {
   test("nothing about the places of an operation that a fault made so", () => {
     const headers = { "azure-asyncoperation": status, "retry-after": "1" };
     expect(findings({ ...right, headers, isPlanned: true })).toEqual([]);
+  });
+
+  test("an error that a fault made, by nobody", () => {
+    expect(findings({ ...refused, status: 429, body: {}, isPlanned: true })).toEqual([]);
+  });
+});
+
+describe("What was found", () => {
+  test("fails the test, but for what it has made so on purpose; and that must have been found", () => {
+    const found = findings(answered({ diskState: "Gone" }), refused);
+    expect(() => refuseFindings(found)).toThrow(/specifications have it:.*diskState/s);
+    expect(() => refuseFindings(found, [/diskState/])).not.toThrow();
+    expect(() => refuseFindings([], [/diskState/])).toThrow(/expected, and not found/);
+    expect(() => refuseFindings([])).not.toThrow();
   });
 });
