@@ -15,11 +15,19 @@ import type { Figure } from "../support/figure.ts";
 import { mib } from "../support/regions.ts";
 import { watchPeak } from "../support/watch-peak.ts";
 
-const disks = 32;
-const diskGib = 1024;
-/** On each disk, spread over it. */
-const pieces = 10;
-const memoryLimitBytes = 300 * mib;
+interface Shape {
+  readonly disks: number;
+  /** Of each. */
+  readonly sizeGib: number;
+  /** Of a MiB, on each disk, spread over it. */
+  readonly pieces: number;
+}
+
+/** The same data, and what a worker needs for anything at all. */
+const small: Shape = { disks: 1, sizeGib: 1, pieces: 320 };
+const large: Shape = { disks: 32, sizeGib: 1024, pieces: 10 };
+/** The smallest instance of Azure Functions has 512 MiB ("Flex Consumption plan hosting", instance sizes). */
+const memoryLimitBytes = 384 * mib;
 const stepLimitMs = 60_000;
 /** Deletions are begun by the run's own clean-up, or by the reconciler's next tick. */
 const cleanUpLimitMs = 5 * 60_000;
@@ -29,32 +37,34 @@ const accessMs = 2000;
 const requestsOf = (count: number): number => 16 + 14 * count;
 
 export async function managed(): Promise<Figure[]> {
-  const large = await largeVm();
+  const few = await backupsOf(small);
+  const many = await backupsOf(large);
   const vault = await startAzurite({ accounts: [{ name: "vaultacct", key: randomBytes(64).toString("base64") }] });
   try {
-    return [...large, await longestStep(vault)];
+    const figures = many.map((one, at) => figureOf(at === 0 ? "first" : "second", one, few[at]));
+    return [...figures, await longestStep(vault)];
   } finally {
     await vault.stop();
   }
 }
 
-async function largeVm(): Promise<Figure[]> {
+/** A full one, and one by what changed. */
+async function backupsOf({ disks, sizeGib, pieces }: Shape): Promise<readonly Measured[]> {
   const region = await startManagedRegion({ now: Date.now });
   const settings = { FARSIDE_LOCAL_ARM: region.server.url };
   const stack = await startStack({ log: () => undefined, settings });
   const api = new DemoApi(stack, new AbortController().signal);
   try {
-    const vm = await region.addVm("large", disks, { sizeGib: diskGib });
-    await writePieces(vm, pieces);
+    const vm = await region.addVm("large", disks, { sizeGib });
+    await writePieces(vm, sizeGib, pieces);
     await api.put("policies/bench", {
       retention: { keepLast: 3 },
       consistency: { wanted: "application", least: "crash" },
     });
     await api.put("vms/large", { policy: "bench", source: { kind: "managed", resourceId: vm.resourceId } });
     const first = await backup(stack, api, region);
-    await writePieces(vm, 1);
-    const second = await backup(stack, api, region);
-    return [figureOf("first", first), figureOf("second", second)];
+    await writePieces(vm, sizeGib, 1);
+    return [first, await backup(stack, api, region)];
   } finally {
     await stack.stop();
     await region.stop();
@@ -104,21 +114,22 @@ function isCleanedUp({ server }: ManagedRegion): boolean {
   return points.length === 1 && server.arm.grants.all().length === 0;
 }
 
-function figureOf(which: string, measured: Measured): Figure {
+function figureOf(which: string, measured: Measured, few: Measured | undefined): Figure {
   const { mode, seconds, readBytes, requests, cleanUpSeconds, peakBytes } = measured;
+  const { disks, sizeGib } = large;
   const most = requestsOf(disks);
   return {
-    name: `${which} backup of a VM of ${disks} disks with ${(disks * diskGib) / 1024} TiB (${mode})`,
+    name: `${which} backup of a VM of ${disks} disks with ${(disks * sizeGib) / 1024} TiB (${mode})`,
     value:
-      `worker's peak memory ${(peakBytes / mib).toFixed(0)} MiB, ${requests} requests to ARM, ${(readBytes / mib).toFixed(0)} MiB read ` +
+      `worker's peak memory ${(peakBytes / mib).toFixed(0)} MiB (with one disk of 1 GiB: ${((few?.peakBytes ?? 0) / mib).toFixed(0)} MiB), ${requests} requests to ARM, ${(readBytes / mib).toFixed(0)} MiB read ` +
       `in ${seconds.toFixed(0)} s, cleaned up ${cleanUpSeconds.toFixed(0)} s later`,
-    target: `< 300 MiB, <= ${most} requests`,
+    target: `< 384 MiB, <= ${most} requests`,
     met: peakBytes < memoryLimitBytes && requests <= most,
   };
 }
 
-async function writePieces(vm: ManagedVm, count: number): Promise<void> {
-  const step = Math.floor((diskGib * 1024) / count) * mib;
+async function writePieces(vm: ManagedVm, sizeGib: number, count: number): Promise<void> {
+  const step = Math.floor((sizeGib * 1024) / count) * mib;
   for (const disk of vm.diskIds.keys()) {
     for (let piece = 0; piece < count; piece++) await vm.write(disk, piece * step, randomBytes(mib));
   }
@@ -130,7 +141,7 @@ async function longestStep(vault: Azurite): Promise<Figure> {
   const backups = await startManagedBackups(vault, { onStep: ({ kind }, ms) => void took.push({ kind, ms }) });
   try {
     backups.takes = (operation) => (operation.startsWith("access") ? accessMs : pointMs);
-    const vm = await backups.web({ disks });
+    const vm = await backups.web({ disks: large.disks });
     succeeded(await backups.backup());
     await vm.write(1, 8 * mib, randomBytes(mib));
     succeeded(await backups.nextScheduled());
@@ -139,7 +150,7 @@ async function longestStep(vault: Azurite): Promise<Figure> {
   }
   const longest = took.toSorted((a, b) => b.ms - a.ms)[0] ?? { kind: "none", ms: Number.POSITIVE_INFINITY };
   return {
-    name: `longest function of two backups of ${disks} disks, whose restore points take 30 min, and each SAS 2 s`,
+    name: `longest function of two backups of ${large.disks} disks, whose restore points take 30 min, and each SAS 2 s`,
     value: `${(longest.ms / 1000).toFixed(1)} s (${longest.kind}) of ${took.length}`,
     target: "< 60 s",
     met: longest.ms < stepLimitMs,

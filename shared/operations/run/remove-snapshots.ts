@@ -81,7 +81,8 @@ async function removeOfParent(
 
 function keyOf(reference: OwnSnapshot["reference"]): string {
   const parts = Object.entries(reference).map((entry) => JSON.stringify(entry));
-  return parts.toSorted().join();
+  // ARM writes one id in upper and lower case by turns.
+  return parts.toSorted().join().toLowerCase();
 }
 
 /** Removes every snapshot of this VM that nobody needs. Returns how many. */

@@ -92,6 +92,16 @@ describe("A restore point that the platform refuses", () => {
     await expectNextWorks(vm);
   });
 
+  test("by cutting the connection makes the run wait and try anew", async () => {
+    const vm = await backups.web();
+    const fault = faults().planRequest(/^PUT .*restorePoints\//, "reset");
+    const run = succeeded(await backups.backup());
+    expect(fault.happened()).toBe(1);
+    expect(await backups.waits(run)).toEqual(["unavailable"]);
+    await backups.expectLeft(run);
+    await expectNextWorks(vm);
+  });
+
   test(`for good (${codesOf(finallyRefused)}) fails the run at once, and says what the platform said`, async () => {
     const vm = await backups.web();
     for (const [status, code, error] of finallyRefused) {

@@ -8,7 +8,14 @@ import { vmIdOf } from "../../../shared/core/vm.ts";
 import { newestRestorePoint } from "../../../shared/operations/vault/list-restore-points.ts";
 import { readGuestState } from "../../../shared/operations/vault/read-guest-state.ts";
 import { verifyVault } from "../../../shared/operations/vault/verify-vault.ts";
-import { mib, startManagedBackups, succeeded, webVm, type ManagedBackups } from "../../support/managed-backups.ts";
+import {
+  mib,
+  startManagedBackups,
+  succeeded,
+  webVm,
+  type ManagedBackups,
+  type WebOptions,
+} from "../../support/managed-backups.ts";
 
 const never = new AbortController().signal;
 const trusted = { kind: { securityType: "TrustedLaunch" } } as const;
@@ -54,7 +61,17 @@ describe("The guest state of a trusted-launch VM", () => {
     expect(await verifyVault(vault(), { readData: true }, never)).toMatchObject({ findings: [] });
   });
 
-  test("costs the backup of another VM nothing", async () => {
+  test("costs three requests to ARM, and the backup of another VM none", async () => {
+    const requestsOf = async (options: WebOptions) => {
+      const one = await startManagedBackups(vaultRegion);
+      await one.web(options);
+      one.region.requests.length = 0;
+      succeeded(await one.backup());
+      await one.stop();
+      return one.region.requests.length;
+    };
+    const others = await requestsOf({});
+    expect(await requestsOf(trusted)).toBe(others + 3);
     await backups.web();
     succeeded(await backups.backup());
     expect((await newest()).disks.map(({ guestState }) => guestState)).toEqual([undefined, undefined]);
@@ -85,6 +102,31 @@ describe("The guest state of a trusted-launch VM", () => {
     const fault = backups.region.server.arm.faults.planRequest(/^POST .*beginGetAccess/i, error);
     const run = succeeded(await backups.backup());
     expect(fault.happened()).toBe(1);
+    expect((await newest()).disks[0]?.guestState).toBeDefined();
+    await backups.expectLeft(run);
+  });
+
+  test.each([
+    [400, "InvalidParameter"],
+    [409, "OperationNotAllowed"],
+  ])("is asked for again where the platform refuses it once (%i %s), and kept", async (status, code) => {
+    const vm = await backups.web(trusted);
+    const error = new ServiceError(status, code, "Not now.");
+    const fault = backups.region.server.arm.faults.planRequest(/^POST .*beginGetAccess/i, error);
+    const run = succeeded(await backups.backup());
+    expect(fault.happened()).toBe(1);
+    const { guestState } = (await newest()).disks[0] ?? {};
+    if (guestState === undefined) throw new Error("It was not kept.");
+    expect(Buffer.from(await readGuestState(vault(), guestState, never)).equals(await vm.readGuestState())).toBe(true);
+    await backups.expectLeft(run);
+  });
+
+  test("is waited for where somebody else's five SAS stand in the way of its disk", async () => {
+    await backups.web({ ...trusted, disks: 1, wanted: "crash" });
+    const error = new ServiceError(409, "TooManyActiveSnapshotSasUris", "Five.");
+    const fault = backups.region.server.arm.faults.planRequest(/^POST .*beginGetAccess/i, error, 10);
+    const run = succeeded(await backups.backup());
+    expect(fault.happened()).toBe(10);
     expect((await newest()).disks[0]?.guestState).toBeDefined();
     await backups.expectLeft(run);
   });

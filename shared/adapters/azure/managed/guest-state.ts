@@ -20,17 +20,32 @@ export async function readGuestState(
   signal: AbortSignal,
 ): Promise<GuestState> {
   const what = `the guest state of ${shownReference(reference)}`;
+  const ask = () => access.withGuestState(reference, signal, (sas) => read(sas, what, signal));
   try {
-    return await access.withGuestState(reference, signal, (sas) => read(sas, what, signal));
+    return await ask();
   } catch (error) {
-    // Refused as a request that cannot be: not throttled, not forbidden, not gone.
-    if (hasCode(error, "refused", "not-supported")) return { kind: "not-given", why: "the platform does not share it" };
+    if (!mayMeanNone(error)) throw error;
+  }
+  // What stands in the way of the disk's bytes too is no word about its guest state: that is thrown, and waited for.
+  await access.with([reference], signal, () => Promise.resolve());
+  try {
+    return await ask();
+  } catch (error) {
+    if (mayMeanNone(error)) return notShared;
     throw error;
   }
 }
 
+const notShared: GuestState = { kind: "not-given", why: "the platform does not share it" };
+
+/** How the service refuses it is not documented: every answer that is none of load, rights or absence. */
+function mayMeanNone(error: unknown): boolean {
+  if (hasCode(error, "refused", "not-supported", "snapshot-failed")) return true;
+  return hasCode(error, "throttled") && hasCode(error.cause, "conflict");
+}
+
 async function read(sas: string | undefined, what: string, signal: AbortSignal): Promise<GuestState> {
-  if (sas === undefined) return { kind: "not-given", why: "the platform does not share it" };
+  if (sas === undefined) return notShared;
   const client = withTryTimeout(
     defaultTryTimeoutMs,
     (options) => new PageBlobClient(sas, new AnonymousCredential(), options),
