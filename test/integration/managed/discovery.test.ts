@@ -19,7 +19,7 @@ const vmId = (name: string, inGroup = group) =>
 
 function put(region: ManagedRegion, name: string, tags?: Readonly<Record<string, string>>, inGroup = group): void {
   const id = vmId(name, inGroup);
-  const properties = { storageProfile: { osDisk: { osType: "Windows" } } };
+  const properties = { storageProfile: { osDisk: { osType: "Windows", createOption: "Attach" } } };
   const body = { id, name, type, location: "westeurope", ...(tags === undefined ? {} : { tags }), properties };
   region.server.arm.resources.put({ id, type, body });
 }
@@ -51,19 +51,26 @@ describe("The VMs of a scope", () => {
   });
 
   test.each([
-    ["is no VM", (id: string) => ({ id, properties: {} })],
-    ["has tags that are none", (id: string) => ({ id, name: "bad", tags: { a: 1 }, properties: {} })],
+    ["is no VM", (id: string) => ({ id, properties: {} }), /location is required/],
+    [
+      "has tags that are none",
+      (id: string) => ({ id, name: "bad", location: "westeurope", tags: { a: 1 }, properties: {} }),
+      /tags\{\} is not a text/,
+    ],
     [
       "names another subscription",
       (id: string) => ({
         id: id.replace(subscriptionId, "0".repeat(8) + subscriptionId.slice(8)),
         name: "bad",
+        location: "westeurope",
         properties: {},
       }),
+      undefined,
     ],
-  ])("are an error where one on a later page %s", async (_, bodyOf) => {
+  ])("are an error where one on a later page %s", async (_, bodyOf, finding) => {
     const id = vmId("bad");
     region.server.arm.resources.put({ id, type, body: bodyOf(id) });
+    if (finding !== undefined) region.expectFinding(finding);
     await expect(list()).rejects.toMatchObject({ code: "source-corrupt" });
   });
 

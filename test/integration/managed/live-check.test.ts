@@ -23,8 +23,10 @@ const never = new AbortController().signal;
 
 let region: ManagedRegion;
 let vm: ManagedVm;
+let laterMs: number;
 beforeEach(async () => {
-  region = await startManagedRegion({ now: Date.now });
+  laterMs = 0;
+  region = await startManagedRegion({ now: () => Date.now() + laterMs });
   vm = await region.addVm("web", 1, { securityType: "TrustedLaunch" });
 });
 afterEach(() => region.stop());
@@ -91,6 +93,8 @@ describe("The live check", () => {
     expect(verdicts(one.findings)).toEqual({ "restore-point-diff": "differs", pages: "differs", footer: "as assumed" });
     expect(report(one.findings)).toContain("refused: 400 UnsupportedHeaderForNonManagedDisksAccount");
     expect(report(one.findings)).toContain("managed-disk-source.ts");
+    // Three application-consistent restore points of a VM can be made in an hour.
+    laterMs = 3_600_000;
     faults.planRequest(/^POST .*endGetAccess$/, refused, 2);
     const two = await ask(["end-without-access"]);
     expect(two.findings).toMatchObject([

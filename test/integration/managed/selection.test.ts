@@ -143,6 +143,8 @@ describe("A disk that is left out", () => {
         ["web-2", "incremental"],
       ],
     });
+    // Its last request began a deletion, which ends with the next one.
+    region.server.arm.operations.settle(region.server.arm.now());
     const left = region.server.arm.resources.all().filter((one) => one.type.endsWith("/restorePoints"));
     expect(left).toHaveLength(1);
   });

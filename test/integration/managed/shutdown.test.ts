@@ -151,7 +151,7 @@ describe("A VM of Azure whose policy says shutdown", () => {
       region.requests.findIndex((request) => request.endsWith("/deallocate")) + 1,
       region.requests.findIndex((request) => request.endsWith("/start")),
     );
-    expect(whileDown.filter((request) => !request.includes("/operations/"))).toHaveLength(5 + 4 * 2);
+    expect(whileDown.filter((request) => !/operations\//i.test(request))).toHaveLength(5 + 4 * 2);
     await runsAndNothingIsLeft(next, 2);
   });
 });
