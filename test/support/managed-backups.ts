@@ -8,16 +8,16 @@ import type { Azurite } from "../../local/azurite/azurite-process.ts";
 import { diskBytes } from "../../local/arm/disks/disk-bytes.ts";
 import { propertiesOf, type Resource } from "../../local/arm/resources.ts";
 import type { ConsistencyLevel } from "../../shared/core/consistency.ts";
-import { parsePolicyName, parseVmName } from "../../shared/core/ids.ts";
+import { parseVmName } from "../../shared/core/ids.ts";
 import { runEvents } from "../../shared/core/run-events.ts";
 import type { BackupRun } from "../../shared/core/run.ts";
-import { timestamp } from "../../shared/core/timestamp.ts";
 import { vmIdOf } from "../../shared/core/vm.ts";
 import { protectVm } from "../../shared/operations/manage/protect-vm.ts";
 import { reconcile } from "../../shared/operations/reconcile.ts";
 import { scheduleBackups } from "../../shared/operations/schedule-backups.ts";
 import { newestRestorePoint } from "../../shared/operations/vault/list-restore-points.ts";
 import { readDisk } from "../../shared/operations/vault/read-disk.ts";
+import { addPolicy } from "./add-policy.ts";
 import { startManagedRegion, type ManagedRegion, type ManagedVm, type VmKind } from "./managed-vm.ts";
 import { createRealPipeline, type RealPipeline, type RealPipelineOptions } from "./real-pipeline.ts";
 
@@ -105,24 +105,11 @@ export async function startManagedBackups(
     async web({ disks = 2, wanted = "application", least = "crash", retryWindowSeconds = 4 * 3600, kind = {} } = {}) {
       const vm = await region.addVm("web", disks, kind);
       for (let disk = 0; disk < disks; disk++) await vm.write(disk, 0, randomBytes(mib));
-      const at = timestamp(now());
-      const name = parsePolicyName("daily");
-      await context.catalog.policies.insert(
-        {
-          name,
-          schedule: { cron: "0 3 * * *", timeZone: "UTC", jitterSeconds: 0 },
-          retention: { keepLast: 30 },
-          consistency: { wanted, least },
-          rpoSeconds: 86_400,
-          retryWindowSeconds,
-          freezeTtlSeconds: 20,
-          pauseReplication: false,
-          usnRollback: "warn",
-          createdAt: at,
-          updatedAt: at,
-        },
-        never,
-      );
+      const name = await addPolicy(context, "daily", {
+        schedule: { cron: "0 3 * * *", timeZone: "UTC", jitterSeconds: 0 },
+        consistency: { wanted, least },
+        retryWindowSeconds,
+      });
       const source = { kind: "managed", resourceId: vm.resourceId } as const;
       await protectVm(context, { name: webVm, policy: name, source }, never);
       return vm;

@@ -23,7 +23,7 @@ import type { DiscoveryScope } from "../../shared/core/discovery-scope.ts";
 import type { ConsistencyLevel } from "../../shared/core/consistency.ts";
 import { hasCode } from "../../shared/core/errors.ts";
 import type { RunId, VmName } from "../../shared/core/ids.ts";
-import { parseDiskName, parsePolicyName, parseVmName } from "../../shared/core/ids.ts";
+import { parseDiskName, parseVmName } from "../../shared/core/ids.ts";
 import type { BackupRun, Run } from "../../shared/core/run.ts";
 import { hasEnded } from "../../shared/core/run.ts";
 import type { Task } from "../../shared/core/task.ts";
@@ -38,6 +38,7 @@ import { runStep } from "../../shared/operations/run-step.ts";
 import { createTransfer } from "../../shared/operations/transfer.ts";
 import { initVault } from "../../shared/operations/vault/init-vault.ts";
 import type { OpenVault } from "../../shared/operations/vault/open-vault.ts";
+import { addPolicy } from "./add-policy.ts";
 
 export interface RealPipelineOptions {
   /** Connection strings of accounts that disks may be in, or be restored to. */
@@ -210,23 +211,11 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     advance: (ms) => void (aheadMs += ms),
     async protect(vm) {
       const now = timestamp(clock.now());
-      const policy = parsePolicyName(`for-${vm.name}`);
-      const consistency = { wanted: vm.wanted ?? "crash", least: vm.least ?? "crash" };
-      await context.catalog.policies.insert(
-        {
-          name: policy,
-          retention: { keepLast: 30 },
-          consistency,
-          rpoSeconds: 86_400,
-          retryWindowSeconds: vm.retryWindowSeconds ?? 60,
-          freezeTtlSeconds: vm.freezeTtlSeconds ?? 20,
-          pauseReplication: false,
-          usnRollback: "warn",
-          createdAt: now,
-          updatedAt: now,
-        },
-        never,
-      );
+      const policy = await addPolicy(context, `for-${vm.name}`, {
+        consistency: { wanted: vm.wanted ?? "crash", least: vm.least ?? "crash" },
+        retryWindowSeconds: vm.retryWindowSeconds ?? 60,
+        freezeTtlSeconds: vm.freezeTtlSeconds ?? 20,
+      });
       const name = parseVmName(vm.name);
       const disks = vm.disks.map(({ name: disk, url }, lun) => ({
         name: parseDiskName(disk),

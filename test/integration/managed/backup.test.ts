@@ -5,12 +5,12 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
-import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
+import { parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun } from "../../../shared/core/run.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import { readManifest } from "../../../shared/operations/vault/list-restore-points.ts";
 import { readDisk } from "../../../shared/operations/vault/read-disk.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { diskGib, group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
 
@@ -53,23 +53,7 @@ async function protect(
   consistency: { wanted: "application" | "crash"; least: "application" | "filesystem" | "crash" },
 ) {
   const { context } = pipeline;
-  const now = timestamp(context.clock.now());
-  const policy = parsePolicyName("daily");
-  await context.catalog.policies.insert(
-    {
-      name: policy,
-      retention: { keepLast: 30 },
-      consistency,
-      rpoSeconds: 86_400,
-      retryWindowSeconds: 4 * 3600,
-      freezeTtlSeconds: 20,
-      pauseReplication: false,
-      usnRollback: "warn",
-      createdAt: now,
-      updatedAt: now,
-    },
-    never,
-  );
+  const policy = await addPolicy(context, "daily", { consistency });
   await protectVm(context, { name, policy, source: { kind: "managed", resourceId: vm.resourceId } }, never);
 }
 

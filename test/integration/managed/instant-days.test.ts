@@ -3,9 +3,9 @@ import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
 import { parsePolicyName, parseVmName, type AttemptId } from "../../../shared/core/ids.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import { reconcile } from "../../../shared/operations/reconcile.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
 
@@ -44,23 +44,7 @@ beforeEach(async () => {
 afterEach(() => region.stop());
 
 async function protect(vm: ManagedVm, wanted: "application" | "crash"): Promise<void> {
-  const now = timestamp(pipeline.context.clock.now());
-  await pipeline.context.catalog.policies.insert(
-    {
-      name: policy,
-      retention: { keepLast: 30 },
-      consistency: { wanted, least: "crash" },
-      rpoSeconds: 86_400,
-      retryWindowSeconds: 4 * 3600,
-      freezeTtlSeconds: 20,
-      pauseReplication: false,
-      usnRollback: "warn",
-      instantRestoreDays: 2,
-      createdAt: now,
-      updatedAt: now,
-    },
-    never,
-  );
+  await addPolicy(pipeline.context, policy, { consistency: { wanted, least: "crash" }, instantRestoreDays: 2 });
   await protectVm(pipeline.context, { name, policy, source: { kind: "managed", resourceId: vm.resourceId } }, never);
 }
 

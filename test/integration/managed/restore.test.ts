@@ -7,15 +7,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { ServiceError } from "../../../local/arm/service-error.ts";
 import { propertiesOf } from "../../../local/arm/resources.ts";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
-import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
+import { parseVmName } from "../../../shared/core/ids.ts";
 import type { MachineTargetSpec } from "../../../shared/core/machine-restore.ts";
 import { parseResourceGroupId } from "../../../shared/core/resource-id.ts";
 import { hasEnded, type RestoreRun, type Run } from "../../../shared/core/run.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
 import { cancelRun } from "../../../shared/operations/cancel-run.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import { reconcile } from "../../../shared/operations/reconcile.ts";
 import { requestRestore } from "../../../shared/operations/request-restore.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { bytesOf } from "../../support/machine-restores.ts";
 import { diskGib, group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
@@ -104,23 +104,7 @@ function addNetworks(): void {
 
 async function protect(): Promise<void> {
   const { context } = pipeline;
-  const now = timestamp(context.clock.now());
-  const policy = parsePolicyName("daily");
-  await context.catalog.policies.insert(
-    {
-      name: policy,
-      retention: { keepLast: 30 },
-      consistency: { wanted: "application", least: "crash" },
-      rpoSeconds: 86_400,
-      retryWindowSeconds: 4 * 3600,
-      freezeTtlSeconds: 20,
-      pauseReplication: false,
-      usnRollback: "warn",
-      createdAt: now,
-      updatedAt: now,
-    },
-    never,
-  );
+  const policy = await addPolicy(context, "daily", { consistency: { wanted: "application", least: "crash" } });
   await protectVm(context, { name, policy, source: { kind: "managed", resourceId: vm.resourceId } }, never);
 }
 

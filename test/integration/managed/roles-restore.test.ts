@@ -6,14 +6,14 @@ import { Authorization } from "../../../local/arm/authorization.ts";
 import type { RoleDefinition } from "../../../local/arm/role-definition.ts";
 import { ServiceError } from "../../../local/arm/service-error.ts";
 import { FarsideError } from "../../../shared/core/errors.ts";
-import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
+import { parseVmName } from "../../../shared/core/ids.ts";
 import type { MachineTargetSpec } from "../../../shared/core/machine-restore.ts";
 import { parseResourceGroupId } from "../../../shared/core/resource-id.ts";
 import type { RestoreRun } from "../../../shared/core/run.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import { reconcile } from "../../../shared/operations/reconcile.ts";
 import { requestRestore } from "../../../shared/operations/request-restore.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { subscriptionId } from "../../support/arm-client.ts";
 import { group, startManagedRegion, type ManagedRegion } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
@@ -112,23 +112,7 @@ async function backUp(region: ManagedRegion, pipeline: RealPipeline): Promise<vo
   resources.put({ ...standing, body: { ...standing.body, identity } });
   for (const disk of [0, 1]) await vm.write(disk, 0, randomBytes(mib));
   const { context } = pipeline;
-  const now = timestamp(context.clock.now());
-  const policy = parsePolicyName("daily");
-  await context.catalog.policies.insert(
-    {
-      name: policy,
-      retention: { keepLast: 30 },
-      consistency: { wanted: "application", least: "crash" },
-      rpoSeconds: 86_400,
-      retryWindowSeconds: 4 * 3600,
-      freezeTtlSeconds: 20,
-      pauseReplication: false,
-      usnRollback: "warn",
-      createdAt: now,
-      updatedAt: now,
-    },
-    never,
-  );
+  const policy = await addPolicy(context, "daily", { consistency: { wanted: "application", least: "crash" } });
   await protectVm(context, { name, policy, source: { kind: "managed", resourceId: vm.resourceId } }, never);
   const { state } = await pipeline.backup(name);
   if (state !== "succeeded") throw new Error(`The backup ${state}.`);

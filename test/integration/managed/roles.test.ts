@@ -6,11 +6,11 @@ import { Authorization } from "../../../local/arm/authorization.ts";
 import { propertiesOf } from "../../../local/arm/resources.ts";
 import type { RoleDefinition } from "../../../local/arm/role-definition.ts";
 import type { ConsistencyLevel } from "../../../shared/core/consistency.ts";
-import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
+import { parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun } from "../../../shared/core/run.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import { readConfiguration } from "../../../shared/operations/vault/read-configuration.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { subscriptionId } from "../../support/arm-client.ts";
 import { group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
@@ -79,23 +79,10 @@ async function addVm({ region }: Stage, name: string, disks: number): Promise<Ma
 
 async function protect({ pipeline }: Stage, name: string, vm: ManagedVm, wanted: ConsistencyLevel) {
   const { context } = pipeline;
-  const now = timestamp(context.clock.now());
-  const policy = parsePolicyName(`for-${name}`);
-  await context.catalog.policies.insert(
-    {
-      name: policy,
-      retention: { keepLast: 30 },
-      consistency: { wanted, least: "crash" },
-      rpoSeconds: 86_400,
-      retryWindowSeconds: 60,
-      freezeTtlSeconds: 20,
-      pauseReplication: false,
-      usnRollback: "warn",
-      createdAt: now,
-      updatedAt: now,
-    },
-    never,
-  );
+  const policy = await addPolicy(context, `for-${name}`, {
+    consistency: { wanted, least: "crash" },
+    retryWindowSeconds: 60,
+  });
   const source = { kind: "managed", resourceId: vm.resourceId } as const;
   await protectVm(context, { name: parseVmName(name), policy, source }, never);
 }

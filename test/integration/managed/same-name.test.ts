@@ -2,12 +2,12 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
-import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
+import { parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun } from "../../../shared/core/run.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import { readManifest } from "../../../shared/operations/vault/list-restore-points.ts";
 import { readDisk } from "../../../shared/operations/vault/read-disk.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { group, startManagedRegion, type ManagedRegion } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
 
@@ -64,23 +64,7 @@ async function left(): Promise<readonly string[]> {
 }
 
 test("is copied in full, byte for byte, whatever stands of the machine before it", async () => {
-  const at = timestamp(pipeline.context.clock.now());
-  const policy = parsePolicyName("daily");
-  await pipeline.context.catalog.policies.insert(
-    {
-      name: policy,
-      retention: { keepLast: 30 },
-      consistency: { wanted: "application", least: "crash" },
-      rpoSeconds: 86_400,
-      retryWindowSeconds: 4 * 3600,
-      freezeTtlSeconds: 20,
-      pauseReplication: false,
-      usnRollback: "warn",
-      createdAt: at,
-      updatedAt: at,
-    },
-    never,
-  );
+  const policy = await addPolicy(pipeline.context, "daily", { consistency: { wanted: "application", least: "crash" } });
   const old = await region.addVm("web", 2);
   await old.write(0, 0, randomBytes(mib));
   await old.write(1, 0, randomBytes(mib));

@@ -6,12 +6,12 @@ import { startAzurite, type Azurite } from "../../../local/azurite/azurite-proce
 import { parseDiskRule } from "../../../shared/core/disk-selection.ts";
 import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun } from "../../../shared/core/run.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
 import { listWhole } from "../../../shared/operations/manage/list-whole.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import { readManifest } from "../../../shared/operations/vault/list-restore-points.ts";
 import { readConfiguration } from "../../../shared/operations/vault/read-configuration.ts";
 import { parseExcludedDisks } from "../../../shared/wire/vault/excluded-disks.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
 
@@ -41,22 +41,7 @@ beforeEach(async () => {
   });
   vm = await region.addVm("web", 3);
   for (const disk of [0, 1, 2]) await vm.write(disk, 0, randomBytes(mib));
-  const now0 = timestamp(pipeline.context.clock.now());
-  await pipeline.context.catalog.policies.insert(
-    {
-      name: parsePolicyName("daily"),
-      retention: { keepLast: 30 },
-      consistency: { wanted: "application", least: "crash" },
-      rpoSeconds: 86_400,
-      retryWindowSeconds: 4 * 3600,
-      freezeTtlSeconds: 20,
-      pauseReplication: false,
-      usnRollback: "warn",
-      createdAt: now0,
-      updatedAt: now0,
-    },
-    never,
-  );
+  await addPolicy(pipeline.context, "daily", { consistency: { wanted: "application", least: "crash" } });
 });
 afterEach(() => region.stop());
 

@@ -4,15 +4,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
 import { ServiceError } from "../../../local/arm/service-error.ts";
-import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
+import { parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun, Run } from "../../../shared/core/run.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
 import { listAll } from "../../../shared/operations/list-all.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import type { Context } from "../../../shared/operations/context.ts";
 import { runStep } from "../../../shared/operations/run-step.ts";
 import { requestBackup } from "../../../shared/operations/request-backup.ts";
 import { readManifest } from "../../../shared/operations/vault/list-restore-points.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { gated } from "../../support/simulation/gated.ts";
 import { Death } from "../../support/simulation/process.ts";
@@ -52,24 +52,10 @@ beforeEach(async () => {
   vm = await region.addVm("web", 2);
   await vm.write(0, 0, randomBytes(mib));
   await vm.write(1, 0, randomBytes(mib));
-  const at = timestamp(pipeline.context.clock.now());
-  const policy = parsePolicyName("nightly");
-  await pipeline.context.catalog.policies.insert(
-    {
-      name: policy,
-      retention: { keepLast: 30 },
-      consistency: { wanted: "application", least: "filesystem" },
-      rpoSeconds: 86_400,
-      retryWindowSeconds: 4 * 3600,
-      freezeTtlSeconds: 20,
-      shutdown: true,
-      pauseReplication: false,
-      usnRollback: "warn",
-      createdAt: at,
-      updatedAt: at,
-    },
-    never,
-  );
+  const policy = await addPolicy(pipeline.context, "nightly", {
+    consistency: { wanted: "application", least: "filesystem" },
+    shutdown: true,
+  });
   await protectVm(pipeline.context, { name, policy, source: { kind: "managed", resourceId: vm.resourceId } }, never);
 });
 afterEach(() => region.stop());

@@ -8,10 +8,10 @@ import { startArmServer, type ArmServer } from "../../../local/arm/arm-server.ts
 import { propertiesOf } from "../../../local/arm/resources.ts";
 import { makeSampleVms, sampleVmIds } from "../../../local/arm/samples/sample-vms.ts";
 import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
-import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
+import { parseVmName } from "../../../shared/core/ids.ts";
 import { parseVmResourceId } from "../../../shared/core/resource-id.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
 
 const never = new AbortController().signal;
@@ -60,23 +60,7 @@ afterAll(async () => {
 
 test("The operation is forgotten, its attempt is given up, and the run succeeds with another; only its restore point is left", async () => {
   const { context } = pipeline;
-  const now = timestamp(context.clock.now());
-  const policy = parsePolicyName("daily");
-  await context.catalog.policies.insert(
-    {
-      name: policy,
-      retention: { keepLast: 30 },
-      consistency: { wanted: "application", least: "filesystem" },
-      rpoSeconds: 86_400,
-      retryWindowSeconds: 4 * 3600,
-      freezeTtlSeconds: 20,
-      pauseReplication: false,
-      usnRollback: "warn",
-      createdAt: now,
-      updatedAt: now,
-    },
-    never,
-  );
+  const policy = await addPolicy(context, "daily", { consistency: { wanted: "application", least: "filesystem" } });
   const resourceId = parseVmResourceId(sampleVmIds[0] ?? "");
   await protectVm(context, { name: web, policy, source: { kind: "managed", resourceId } }, never);
 
