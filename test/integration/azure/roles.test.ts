@@ -6,14 +6,14 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { TableCatalog } from "../../../shared/adapters/azure/table-catalog.ts";
 import { StorageTaskQueue } from "../../../shared/adapters/azure/storage-task-queue.ts";
 import { hasCode } from "../../../shared/core/errors.ts";
-import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
+import { parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun } from "../../../shared/core/run.ts";
-import { timestamp } from "../../../shared/core/timestamp.ts";
 import { objectName } from "../../../shared/core/vault/object-id.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import { readManifest } from "../../../shared/operations/vault/list-restore-points.ts";
 import { openVault } from "../../../shared/operations/vault/open-vault.ts";
 import { readDisk, readDiskIndex } from "../../../shared/operations/vault/read-disk.ts";
+import { addPolicy } from "../../support/add-policy.ts";
 import { enforceRoles, type DataRole, type EnforcedRoles } from "../../support/data-roles.ts";
 import { startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
@@ -61,15 +61,11 @@ describe("The roles of the vault", () => {
     vm = await region.addVm("web", 1);
     await vm.write(0, 0, randomBytes(3 * mib));
     const { context } = pipeline;
-    const now = timestamp(context.clock.now());
-    const policy = { ...samplePolicy, name: parsePolicyName("daily"), createdAt: now, updatedAt: now };
-    const consistency = { wanted: "crash", least: "crash" } as const;
-    await context.catalog.policies.insert({ ...policy, consistency, retryWindowSeconds: 60 }, never);
-    await protectVm(
-      context,
-      { name, policy: policy.name, source: { kind: "managed", resourceId: vm.resourceId } },
-      never,
-    );
+    const policy = await addPolicy(context, "daily", {
+      consistency: { wanted: "crash", least: "crash" },
+      retryWindowSeconds: 60,
+    });
+    await protectVm(context, { name, policy, source: { kind: "managed", resourceId: vm.resourceId } }, never);
     roles.used.clear();
   });
   afterEach(async () => {
