@@ -44,7 +44,7 @@ export async function createContext(config: Config): Promise<Context> {
     discovery: { ...config.discovery, directory: new ArmVmDirectory(arm) },
     guest: new HttpGuestAgent(),
     target: new PageBlobTarget(accounts),
-    machines: new ManagedMachineTarget(platform),
+    machines: new ManagedMachineTarget({ ...platform, discoveryTag: config.discovery.tag }),
     reverter: (kind) => (kind === "managed" ? undefined : reverter),
     vault: createVaultOpener(config, random),
     limits: config.limits,

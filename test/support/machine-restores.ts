@@ -34,7 +34,11 @@ export async function machineBench(region: ManagedRegion, clock: MachineBench["c
     ...localArm(region.server.url),
     clock: { monotonic: () => (clock.at += 1), sleep },
   });
-  return { clock, arm, target: () => new ManagedMachineTarget({ arm: async () => arm, clock }) };
+  return {
+    clock,
+    arm,
+    target: () => new ManagedMachineTarget({ arm: async () => arm, clock, discoveryTag: "farside-policy" }),
+  };
 }
 
 export function testClock(): MachineBench["clock"] {

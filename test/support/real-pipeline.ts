@@ -152,7 +152,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
     },
     guest: new HttpGuestAgent(options.guestLimits),
     target: new PageBlobTarget(accounts),
-    machines: new ManagedMachineTarget({ arm, clock }),
+    machines: new ManagedMachineTarget({ arm, clock, discoveryTag: options.tag ?? "farside-policy" }),
     reverter: () => reverter,
     vault: () => Promise.resolve(vault),
     limits: { ...limits, ...options.limits },

@@ -72,7 +72,7 @@ export async function addSampleMachine(
     ...resources.require(vm.resourceId),
     body: {
       ...body,
-      tags: { service: "web" },
+      tags: { service: "web", "Farside-Policy": "daily" },
       plan: { name: "plan", publisher: "publisher", product: "product" },
       identity: { type: "SystemAssigned, UserAssigned", userAssignedIdentities: { [identity]: {} } },
       resources: [{ name: "monitoring", location: "westeurope", properties: { type: "AzureMonitorLinuxAgent" } }],

@@ -141,6 +141,27 @@ describe("An exchange of disks", () => {
     });
   });
 
+  test("refuses two disks for one slot, and a disk that has moved to another one, where a third would have to go", async () => {
+    const all = await restoreOf(bench, sample.vm, swap);
+    const twice = { ...all, disks: all.disks.map((disk) => (disk.lun === 1 ? { ...disk, lun: 0 } : disk)) };
+    await expect(bench.target().preflight(twice, never)).rejects.toMatchObject({
+      code: "bad-input",
+      message: expect.stringContaining("cannot both be the VM's disk at LUN 0"),
+    });
+    await stopVm();
+    takes = () => 0;
+    const { storageProfile } = await region.client.virtualMachines.get(group, "web");
+    const dataDisks = (storageProfile?.dataDisks ?? []).map((slot) => ({ ...slot, lun: 1 - (slot.lun ?? 0) }));
+    await region.client.virtualMachines.update(group, "web", { storageProfile: { dataDisks } }, poll);
+    const one = { ...all, disks: all.disks.filter(({ lun }) => lun === 0) };
+    await expect(bench.target().preflight(one, never)).rejects.toMatchObject({
+      code: "refused",
+      message: expect.stringContaining("is at LUN 1 of web now"),
+    });
+    // All of them go where they were.
+    await bench.target().preflight(all, never);
+  });
+
   test("does not touch a VM whose disks somebody has changed meanwhile", async () => {
     const { restore } = await planned();
     await driven(bench, "prepare", restore);
@@ -208,6 +229,23 @@ describe("An exchange that fails", () => {
       expect(await power()).toBe("PowerState/running");
       expect(Object.keys(resourcesOf(region))).toEqual(Object.keys(before));
     }
+  });
+
+  test("starts the VM also where another process has just asked it to stop, and it is still shown as running", async () => {
+    const { restore } = await planned();
+    await driven(bench, "prepare", restore);
+    let operation: string | undefined;
+    while ((await power()) === "PowerState/running") {
+      const progress = await bench.target().finish(restore, operation, never);
+      operation = progress.kind === "waiting" ? progress.operation : undefined;
+      if ((await power()) === "PowerState/running") bench.clock.at += 20_000;
+    }
+    expect(await power()).toBe("PowerState/deallocating");
+    region.server.arm.resources.change(sample.vm.resourceId, { powerState: "running" });
+    expect(await takenBack(bench, restore)).toEqual({ kind: "gone", left: [] });
+    bench.clock.at += 10 * 60_000;
+    expect(await power()).toBe("PowerState/running");
+    expect(await disksOfVm()).toEqual(sample.vm.diskIds);
   });
 
   test("tells what it cannot put back: a former disk that is gone", async () => {

@@ -77,6 +77,9 @@ describe("A restore as a new VM", () => {
     const { plan, finished, restore } = await restored(abroad());
     const vm = await region.client.virtualMachines.get("drill", "web-drill", { expand: "instanceView" });
     const [os = "", first = "", second = ""] = plan.disks;
+    // Nor is a copy protected unasked.
+    expect(Object.keys(vm.tags ?? {})).not.toContain("Farside-Policy");
+    expect(plan.notes.join("\n")).toContain("does not get the tag farside-policy");
     expect(vm).toMatchObject({
       location: "northeurope",
       zones: ["2"],

@@ -5,6 +5,8 @@
  *    started again: written before the VM is touched, so that whoever comes later knows.
  * 2. All slots change in one request: the VM has either all former disks or all restored ones.
  * 3. A slot that somebody else has changed meanwhile is not touched.
+ * 4. Whoever puts back does not know what another process has asked for: a VM that is shown as running may be about to stop. So one that bears
+ *    a mark is started in any case, which a running VM is not changed by, and only then taken for running.
  */
 import { FarsideError } from "../../../../core/errors.ts";
 import type { MadeResource, SwapDisksTarget } from "../../../../core/machine-restore.ts";
@@ -12,7 +14,7 @@ import type { MachineRestore } from "../../../../ports/machine-target.ts";
 import type { ArmConnection } from "../arm-connection.ts";
 import { requireParts } from "../arm-connection.ts";
 import { beginChange, type BegunChange } from "./begun-change.ts";
-import { capturedDiskOf, slotOf } from "./captured-machine.ts";
+import { capturedDiskOf, slotOf, type CapturedMachine } from "./captured-machine.ts";
 import { exchangedProfile, type Placement } from "./exchanged-profile.ts";
 import {
   diskQuery,
@@ -61,6 +63,7 @@ export function checkExchange(restore: MachineRestore, { standing, captured }: R
       throw new FarsideError("not-supported", message);
     }
   }
+  if (captured !== undefined) refuseMoved(restore, captured, vm);
   const notes = [
     "The former disks stay, detached: they are the way back. Remove them when they are not needed any more.",
   ];
@@ -72,6 +75,20 @@ export function checkExchange(restore: MachineRestore, { standing, captured }: R
     notes.push(`Its data disks at LUN ${stay.map(({ lun }) => lun ?? "?").join(", ")} stay as they are.`);
   if (!disks.some(({ role }) => role === "os")) notes.push("Its OS disk stays as it is.");
   return notes;
+}
+
+/** Another disk would make room for it, and the VM have one disk twice. */
+function refuseMoved({ disks }: MachineRestore, captured: CapturedMachine, vm: SeenVm): void {
+  for (const disk of disks) {
+    const id = slotOf(captured.vm, disk)?.managedDisk?.id;
+    const now = (vm.properties.storageProfile.dataDisks ?? []).find(({ managedDisk }) => isSameId(managedDisk?.id, id));
+    if (now === undefined || disks.some(({ role, lun }) => role === "data" && lun === now.lun)) continue;
+    throw new FarsideError(
+      "refused",
+      `The disk ${disk.name} is at LUN ${now.lun ?? "?"} of ${nameOf(vm.id)} now, and was at LUN ${disk.lun ?? "?"} when it was backed up: in exchange, another disk would go. Choose all disks, or restore it as a managed disk, and attach it.`,
+      { details: { disk: disk.name } },
+    );
+  }
 }
 
 function stillRunning(name: string): FarsideError {
@@ -118,8 +135,8 @@ async function stop(
     const disk = await requireDisk(arm, restore, signal);
     // Its tags may be about to change: what is read then is not what will stand.
     if (isChanging(disk)) return undefined;
-    if (tagOf(disk.tags, ownTags.restart) === undefined) {
-      return changeTags(arm, disk, { ...disk.tags, [ownTags.restart]: "yes" }, signal);
+    if (tagOf(disk.tags, ownTags.restart) !== restart.wanted) {
+      return changeTags(arm, disk, { ...withoutRestart(disk.tags), [ownTags.restart]: restart.wanted }, signal);
     }
   }
   return act(arm, vm, "deallocate", "stop", signal);
@@ -211,10 +228,7 @@ async function nextBack(
 ): Promise<{ readonly left: readonly string[] } | { readonly begun: BegunChange | undefined }> {
   const attached = placesOf(vm, restore).filter(({ isOurs }) => isOurs);
   const power = powerOf(vm);
-  if (attached.length === 0) {
-    const isToStart = own.some(({ tags }) => tagOf(tags, ownTags.restart) !== undefined) && power !== "running";
-    return isToStart ? { begun: await act(arm, vm, "start", "start", signal) } : { left: [] };
-  }
+  if (attached.length === 0) return (await beginRestart(arm, vm, own, signal)) ?? { left: [] };
   if (power === "running" && !target.mayStop) {
     return {
       left: [`The VM ${nameOf(vm.id)} runs with the restored disks: stop it, and attach its former ones again.`],
@@ -237,6 +251,28 @@ async function nextBack(
     placements.push({ role, lun, diskId: formerDiskId });
   }
   return { begun: await place(arm, vm, placements, signal) };
+}
+
+/** The values of the mark. */
+const restart = { wanted: "yes", asked: "asked" } as const;
+
+/** Undefined where there is nothing to start. */
+async function beginRestart(
+  arm: ArmConnection,
+  vm: SeenVm,
+  own: readonly SeenDisk[],
+  signal: AbortSignal,
+): Promise<{ readonly begun: BegunChange | undefined } | undefined> {
+  const marked = own.find(({ tags }) => tagOf(tags, ownTags.restart) !== undefined);
+  if (marked === undefined) return undefined;
+  if (isChanging(marked)) return { begun: undefined };
+  const isAsked = tagOf(marked.tags, ownTags.restart) === restart.asked;
+  if (isAsked && powerOf(vm) === "running") return undefined;
+  const begun = await act(arm, vm, "start", "start", signal);
+  if (!isAsked) {
+    await changeTags(arm, marked, { ...withoutRestart(marked.tags), [ownTags.restart]: restart.asked }, signal);
+  }
+  return { begun };
 }
 
 interface Place extends Pick<Placement, "role" | "lun"> {

@@ -28,6 +28,7 @@ import { OwnRemover } from "./remove-own.ts";
 import { sealingSteps } from "./seal-disks.ts";
 import { walk, type Phase, type Step } from "./step-walk.ts";
 import { takeBack } from "./take-back.ts";
+import { unprotectedCopy } from "./unprotected-copy.ts";
 import { UploadAccess } from "./upload-access.ts";
 import { writePages } from "./write-pages.ts";
 
@@ -35,6 +36,8 @@ export interface ManagedMachineOptions {
   /** Called when ARM is first needed. */
   readonly arm: () => Promise<ArmConnection>;
   readonly clock: Pick<Clock, "now" | "monotonic">;
+  /** The name of the tag by which VMs are protected: a new VM does not get it. */
+  readonly discoveryTag: string;
   /** How long an operation is left alone before it is looked at again. */
   readonly lookAgainMs?: number;
 }
@@ -45,18 +48,22 @@ export class ManagedMachineTarget implements MachineTarget {
   readonly #arm: () => Promise<ArmConnection>;
   readonly #clock: Pick<Clock, "now" | "monotonic">;
   readonly #lookAgainMs: number;
+  readonly #discoveryTag: string;
   readonly #access: UploadAccess;
   readonly #remover = new OwnRemover();
 
-  constructor({ arm, clock, ...options }: ManagedMachineOptions) {
+  constructor({ arm, clock, discoveryTag, ...options }: ManagedMachineOptions) {
     this.#arm = arm;
+    this.#discoveryTag = discoveryTag;
     this.#clock = clock;
     this.#lookAgainMs = options.lookAgainMs ?? lookAgainMs;
     this.#access = new UploadAccess(arm, () => clock.monotonic());
   }
 
   async preflight(restore: MachineRestore, signal: AbortSignal): Promise<PlannedMachine> {
-    return preflight(await this.#arm(), restore, signal);
+    const copy = unprotectedCopy(restore, this.#discoveryTag);
+    const { disks, notes } = await preflight(await this.#arm(), copy.restore, signal);
+    return { disks, notes: [...notes, ...copy.notes] };
   }
 
   async prepare(restore: MachineRestore, operation: string | undefined, signal: AbortSignal): Promise<MachineProgress> {
@@ -98,7 +105,8 @@ export class ManagedMachineTarget implements MachineTarget {
       const steps = [...sealing, ...exchangeSteps(exchanging)];
       return this.#walk(arm, "finish", steps, operation, () => detachedDisks(exchanging, signal), signal);
     }
-    const plan = once(() => planMachine(arm, restore, target, {}, signal));
+    const { restore: copy } = unprotectedCopy(restore, this.#discoveryTag);
+    const plan = once(() => planMachine(arm, copy, target, {}, signal));
     const steps = [...sealing, ...vmSteps({ arm, restore, target, plan })];
     const made = async () => madeMachine(target, (await plan()).interfaces);
     return this.#walk(arm, "finish", steps, operation, made, signal);

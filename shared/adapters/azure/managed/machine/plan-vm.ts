@@ -83,7 +83,7 @@ function refuseVm({ disks, vm: vmName }: MachineRestore, vm: CapturedVm | undefi
   if (osDisk === undefined) {
     throw new FarsideError(
       "bad-input",
-      `A VM starts from its OS disk, which is not among the disks to be restored: choose it as well, or restore to managed disks.`,
+      `A VM starts from its OS disk, which is not among the disks to be restored: choose it as well, or, where the backup leaves it out, restore to managed disks.`,
     );
   }
   if (/^TrustedLaunch$/i.test(vm?.properties.securityProfile?.securityType ?? "") && osDisk.guestState === undefined) {
@@ -137,7 +137,8 @@ function storageOf(restore: MachineRestore, vm: CapturedVm | undefined, facts: V
   const had = vm?.properties.storageProfile.dataDisks ?? [];
   const absent = had.filter(({ lun }) => !dataDisks.some((disk) => disk.lun === lun));
   if (absent.length > 0) {
-    note(`Not restored, and so not attached: the data disks at LUN ${absent.map(({ lun }) => lun ?? "?").join(", ")}.`);
+    const shown = absent.map(({ lun, managedDisk }) => `${lun ?? "?"} (${nameOf(managedDisk?.id ?? "unknown")})`);
+    note(`Not restored, and so not attached: the data disks at LUN ${shown.join(", ")}.`);
   }
   return {
     ...named("diskControllerType", vm?.properties.storageProfile.diskControllerType),

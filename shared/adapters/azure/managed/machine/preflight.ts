@@ -26,6 +26,7 @@ export async function preflight(
   signal: AbortSignal,
 ): Promise<PlannedMachine> {
   checkNames(restore);
+  checkSlots(restore);
   const plan = await planRestore(arm, restore, signal);
   const group = groupOf(restore);
   await checkGroup(arm, group, signal);
@@ -49,6 +50,24 @@ export async function preflight(
   );
   notes.push(...(await checkQuota(arm, subscriptionId, plan.location, demand, signal)));
   return { disks, notes };
+}
+
+/** Disks of different points may have had one place, one after the other. */
+function checkSlots({ target, disks }: MachineRestore): void {
+  if (target.kind === "managed-disks") return;
+  const taken = new Map<string, string>();
+  for (const { role, lun, name } of disks) {
+    if (role === "data" && lun === undefined) continue;
+    const slot = role === "os" ? "OS disk" : `disk at LUN ${lun ?? "?"}`;
+    const other = taken.get(slot);
+    taken.set(slot, name);
+    if (other === undefined) continue;
+    throw new FarsideError(
+      "bad-input",
+      `The disks ${other} and ${name} cannot both be the VM's ${slot}: choose one of them, or restore them as managed disks.`,
+      { details: { disks: [other, name] } },
+    );
+  }
 }
 
 /** What was asked for by its id, other than the subnet. */

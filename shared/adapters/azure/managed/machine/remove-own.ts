@@ -35,6 +35,7 @@ const mostRemembered = 1000;
 interface Memory {
   readonly change?: BegunChange | undefined;
   readonly failures: number;
+  readonly left?: readonly string[] | undefined;
 }
 
 export class OwnRemover {
@@ -66,6 +67,19 @@ export class OwnRemover {
     return failures + 1 < most && !known.isFinal ? undefined : known.reason;
   }
 
+  /** What was given up, until all else is done: the disks that show it may be gone by then. Undefined: nothing was. */
+  givenUp(runId: RunId, id: string): readonly string[] | undefined {
+    return this.#recall(runId, id).left;
+  }
+
+  giveUp(runId: RunId, id: string, left: readonly string[]): void {
+    this.#remember(runId, id, { failures: this.#recall(runId, id).failures, left });
+  }
+
+  forget(runId: RunId, id: string): void {
+    this.#memory.delete(keyOf(runId, id));
+  }
+
   async remove<T extends SeenAny>(
     arm: ArmConnection,
     runId: RunId,
@@ -94,7 +108,7 @@ export class OwnRemover {
   }
 
   #gone(runId: RunId, id: string): Removed {
-    this.#memory.delete(keyOf(runId, id));
+    this.forget(runId, id);
     return { kind: "gone" };
   }
 

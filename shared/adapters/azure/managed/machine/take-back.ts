@@ -28,14 +28,16 @@ type Stage = (taking: TakingBack, signal: AbortSignal) => Promise<readonly Remov
 /** In this order: each holds the next. */
 export async function takeBack(taking: TakingBack, signal: AbortSignal): Promise<TakenBack> {
   const left: string[] = [];
-  const { target } = taking.restore;
-  if (target.kind === "swap-disks" && taking.restore.resourceId === undefined) {
+  const { target, resourceId: vmId } = taking.restore;
+  if (target.kind === "swap-disks" && vmId === undefined) {
     left.push(
       `${taking.restore.vm} is not protected as a VM of Azure any more: where its disks were exchanged, attach the former ones again.`,
     );
   } else if (target.kind === "swap-disks") {
-    const back = await putBack({ ...taking, target }, signal);
+    const { remover, restore } = taking;
+    const back = remover.givenUp(restore.runId, vmId ?? "") ?? (await putBack({ ...taking, target }, signal));
     if (back === "waiting") return { kind: "waiting", retryAfterMs: taking.retryAfterMs };
+    if (back.length > 0) remover.giveUp(restore.runId, vmId ?? "", back);
     left.push(...back);
   }
   const stages: readonly Stage[] =
@@ -45,6 +47,7 @@ export async function takeBack(taking: TakingBack, signal: AbortSignal): Promise
     if (removed.some(({ kind }) => kind === "waiting")) return { kind: "waiting", retryAfterMs: taking.retryAfterMs };
     for (const one of removed) if (one.kind === "left") left.push(one.why);
   }
+  if (target.kind === "swap-disks") taking.remover.forget(taking.restore.runId, vmId ?? "");
   return { kind: "gone", left };
 }
 

@@ -45,6 +45,11 @@ function planned(
 }
 
 describe("The plan of a new VM", () => {
+  test("names the data disks that it is made without", () => {
+    const { notes } = planned(targetIn(home), true, { disks: [osDisk] });
+    expect(notes.join("\n")).toContain("not attached: the data disks at LUN 4 (web-data)");
+  });
+
   test("names nothing of another subscription or region, whatever was captured and asked for", () => {
     const wishes = fc.record(
       {
