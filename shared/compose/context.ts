@@ -31,7 +31,9 @@ export async function createContext(config: Config): Promise<Context> {
   const pageBlobs = new PageBlobSource(accounts);
   const arm = armOpener(config.arm, clock);
   const platform = { arm, clock, ...(config.arm.kind === "local" ? { lookAgainMs: localLookMs } : {}) };
-  const managedDisks = new ManagedDiskSource(platform);
+  const vault = createVaultOpener(config, random);
+  const vaultId = async (signal: AbortSignal) => (await vault(signal)).descriptor.vaultId;
+  const managedDisks = new ManagedDiskSource({ ...platform, vaultId });
   const reverter = new PageBlobReverter(accounts);
   return {
     clock,
@@ -46,7 +48,7 @@ export async function createContext(config: Config): Promise<Context> {
     target: new PageBlobTarget(accounts),
     machines: new ManagedMachineTarget({ ...platform, discoveryTag: config.discovery.tag }),
     reverter: (kind) => (kind === "managed" ? undefined : reverter),
-    vault: createVaultOpener(config, random),
+    vault,
     limits: config.limits,
     transfer: createTransfer(config.limits.chunksAtOnce),
     tool: { name: "farside", version: farsideVersion },

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { FarsideError } from "../../shared/core/errors.ts";
-import { parseVmName } from "../../shared/core/ids.ts";
+import { parseRunId, parseVmName } from "../../shared/core/ids.ts";
+import { vmIdOf } from "../../shared/core/vm.ts";
 import { unprotectVm } from "../../shared/operations/manage/unprotect-vm.ts";
+import { claimVm } from "../../shared/operations/run/claim-vm.ts";
 import { listRestorePoints } from "../../shared/operations/vault/list-restore-points.ts";
 import type { DiskSource } from "../../shared/ports/disk-source.ts";
 import { World } from "../support/simulation/world.ts";
@@ -54,4 +56,17 @@ test("A source that asks to slow down is not left with the rest of many snapshot
   await unprotect();
   expect(world.source.attempts()).toEqual([]);
   expect(await world.catalog.vms.get(name, world.signal)).toBeUndefined();
+});
+
+test("A backup that begins while the snapshots of its VM are removed keeps it protected", async () => {
+  const world = await backedUp();
+  const vmId = vmIdOf(name);
+  const runId = parseRunId("01ARZ3NDEKTSV4RRFFQ69G5FAV");
+  const remove = world.source.removeSnapshot.bind(world.source);
+  world.source.removeSnapshot = async (...args) => {
+    await claimVm(world.context(), { vmId, runId, as: "backup" }, world.signal);
+    return remove(...args);
+  };
+  await expect(unprotectVm(world.context(), { name }, world.signal)).rejects.toMatchObject({ code: "run-active" });
+  expect(await world.catalog.vms.get(name, world.signal)).toBeDefined();
 });

@@ -134,7 +134,7 @@ export async function createRealPipeline(options: RealPipelineOptions): Promise<
   const pass = async (ms: number): Promise<void> => void (aheadMs += ms);
   const monotonic = (): number => system.monotonic() + aheadMs;
   const arm = armOpener({ kind: "local", url: armUrl, principal }, { ...clock, sleep: pass, monotonic });
-  const managed = new ManagedDiskSource({ arm, clock });
+  const managed = new ManagedDiskSource({ arm, clock, vaultId: () => Promise.resolve(vault.descriptor.vaultId) });
   const reverter = new PageBlobReverter(accounts);
   const queue = new MemoryTaskQueue(clock);
   const context: Context = {

@@ -7,7 +7,7 @@
  * 3. Whether it lay still is looked at after the disks' instant is fixed and written down before the start is asked for: afterwards nobody can tell.
  */
 import { mostStops } from "../../core/attempt-failure.ts";
-import { haltLeaseMs, haltLookMs, isOverdue, stopDoubtMs } from "../../core/downtime.ts";
+import { haltLeaseMs, haltLookMs, isOverdue, longestHaltLookMs, stopDoubtMs } from "../../core/downtime.ts";
 import { FarsideError } from "../../core/errors.ts";
 import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
@@ -134,7 +134,8 @@ async function letGo(
   signal: AbortSignal,
 ): Promise<Taken> {
   let now = run;
-  const isFixed = outcome.kind === "taken" || outcome.isFixed === true;
+  // Once fixed it stays so: a look without an answer says nothing of it.
+  const isFixed = outcome.kind === "taken" || outcome.isFixed === true || run.rested !== undefined;
   if (isFixed && run.rested === undefined) {
     const source = sourceOf(run);
     const atRest = (await powerOf(context, source).state(source, signal)) === "stopped";
@@ -149,6 +150,15 @@ async function letGo(
   }
   if (isFixed) await tryStartAgain(context, run.runId, signal);
   if (outcome.kind === "waiting") {
+    if (!isFixed && outcome.retryAfterMs > longestHaltLookMs) {
+      throw new FarsideError(
+        "throttled",
+        "The platform does not tell of the snapshots for longer than the VM may stand still.",
+        {
+          retryAfterMs: outcome.retryAfterMs,
+        },
+      );
+    }
     const retryAfterMs = isFixed ? outcome.retryAfterMs : Math.min(outcome.retryAfterMs, haltLookMs);
     return awaitPlatform(context, now, found, { ...outcome, retryAfterMs }, signal);
   }

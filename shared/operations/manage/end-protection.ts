@@ -1,6 +1,6 @@
 import { FarsideError } from "../../core/errors.ts";
-import { quote } from "../../core/ids.ts";
-import type { ProtectedVm } from "../../core/vm.ts";
+import { quote, type VmName } from "../../core/ids.ts";
+import type { ProtectedVm, VmState } from "../../core/vm.ts";
 import type { Context } from "../context.ts";
 import { letGoOfReverts } from "../restore/let-go-of-reverts.ts";
 import { removeChosenSnapshots } from "../run/remove-snapshots.ts";
@@ -24,20 +24,25 @@ export async function endProtection(
   signal: AbortSignal,
 ): Promise<void> {
   const { name, vmId } = stored.value;
-  if (state?.activeRunId !== undefined) {
-    throw new FarsideError(
-      "run-active",
-      `The VM ${quote(name)} belongs to the run ${state.activeRunId} now: wait for it, or stop it with "farside run cancel".`,
-      { details: { vm: name, runId: state.activeRunId } },
-    );
-  }
+  refuseActive(name, state);
   await releaseSnapshots(context, stored.value, comesBack, signal);
+  // That may take minutes, and a run that has begun meanwhile would make what nobody finds any more.
+  refuseActive(name, (await context.catalog.vmStates.get(vmId, signal))?.value);
   const removed = await context.catalog.vms.remove(name, stored, signal);
   if (removed === "absent") throw noSuchVm(name);
   if (removed === "conflict") {
     throw new FarsideError("conflict", `The VM ${quote(name)} was changed just now: look at it, then try again.`);
   }
   context.log.log("info", "vm-unprotected", { vm: name, vmId, because });
+}
+
+function refuseActive(name: VmName, state: VmState | undefined): void {
+  if (state?.activeRunId === undefined) return;
+  throw new FarsideError(
+    "run-active",
+    `The VM ${quote(name)} belongs to the run ${state.activeRunId} now: wait for it, or stop it with "farside run cancel".`,
+    { details: { vm: name, runId: state.activeRunId } },
+  );
 }
 
 /** Also what a revert of it may have left held: after the row nobody looks. */

@@ -18,7 +18,7 @@ describe("The ranges of a managed disk", () => {
   test("are all there beyond the 10,000 of one page, written and cleared ones mixed", async () => {
     const vm = await region.addVm("web", 1);
     const arm = await ArmConnection.open({ ...localArm(region.server.url), clock: systemClock() });
-    const source = new ManagedDiskSource({ arm: async () => arm, clock: systemClock() });
+    const source = new ManagedDiskSource({ arm: async () => arm, clock: systemClock(), vaultId: async () => "vault" });
     const pages = 11_000;
     const at = (page: number) => page * 1024;
     const snapshot = async (name: string) => {

@@ -186,6 +186,46 @@ describe("A VM of Azure that is stopped for its backup, in trouble:", () => {
     await runsAndNothingIsLeft(run, 2);
   });
 
+  test("snapshots that may not be looked at for 20 minutes find it running long before", async () => {
+    const throttled = new ServiceError(429, "OperationNotAllowed", "Too many.", { "Retry-After": "1200" });
+    const source = pipeline.context.source("managed");
+    const make = source.snapshot.bind(source);
+    const handles: { happened(): number }[] = [];
+    source.snapshot = async (...args) => {
+      const made = await make(...args);
+      if (handles.length === 0) handles.push(faults().planRequest(/^GET .*[oO]perations\//, throttled));
+      return made;
+    };
+    const run = succeeded(await pipeline.backup(name));
+    expect(handles[0]?.happened()).toBe(1);
+    expect(run.attempt).toBe(2);
+    const [stopped, again] = await eventsOf(run, "vm-stop-asked");
+    const [asksStart] = await eventsOf(run, "vm-start-asked");
+    const sinceStop = (at: string | undefined) => Date.parse(at ?? "") - Date.parse(stopped?.at ?? "");
+    expect(sinceStop(asksStart?.at)).toBeLessThan(180_000);
+    expect(sinceStop(again?.at)).toBeGreaterThan(1_200_000);
+    await runsAndNothingIsLeft(run, 2);
+  });
+
+  test("a copy that goes on behind its snapshots is looked at no sooner than the service asks, once the VM runs", async () => {
+    const source = pipeline.context.source("managed");
+    const look = source.continueSnapshot.bind(source);
+    const looks: number[] = [];
+    source.continueSnapshot = async (...args) => {
+      const outcome = await look(...args);
+      if (outcome.kind === "waiting" || looks.length === 2) return outcome;
+      const [row] = await Array.fromAsync(listAll(pipeline.context.catalog.runs, { vm: name }, never));
+      const isDown = row?.value.kind !== "backup" || row.value.halt !== undefined;
+      const waits = { kind: "waiting", operation: args[1] } as const;
+      if (looks.length === 0 && isDown) return { ...waits, retryAfterMs: 15_000, isFixed: true };
+      looks.push(pipeline.context.clock.now());
+      // As where the service did not answer: of the snapshots nothing is told.
+      return looks.length === 1 ? { ...waits, retryAfterMs: 1_200_000 } : outcome;
+    };
+    succeeded(await pipeline.backup(name));
+    expect((looks[1] ?? 0) - (looks[0] ?? 0)).toBeGreaterThanOrEqual(1_200_000);
+  });
+
   test("a start that finds no capacity is tried until it works, loudly, while the backup goes on", async () => {
     const error = new ServiceError(409, "AllocationFailed", "There is no capacity in this zone.");
     const fault = faults().planOperation("virtualMachines/start", { kind: "fails", error }, 2);

@@ -1,6 +1,7 @@
 /**
  * Incremental snapshots, one for each disk: for VMs with a single disk where crash consistency is enough, for stopped VMs, and where
- * the platform makes no crash-consistent restore point. Their tags carry run, attempt and disk.
+ * the platform makes no crash-consistent restore point. Their tags carry vault, VM, run, attempt and disk; their names end with a digest of the
+ * vault's id, for two schedules may give their runs of one VM the same id.
  */
 import type { DiskSnapshot } from "../../../core/run.ts";
 import { FarsideError } from "../../../core/errors.ts";
@@ -11,10 +12,11 @@ import type { ArmConnection } from "./arm-connection.ts";
 import { apiVersions, requireParts } from "./arm-connection.ts";
 import { parseModel, snapshotModel } from "./arm-models.ts";
 import { begin, type BegunOperation } from "./begun-operation.ts";
-import { inspected, instant, isCopying, ownPrefix, type FinishedPoint } from "./restore-points.ts";
+import { inspected, instant, isCopying, ownPrefix, shortDigest, type FinishedPoint } from "./restore-points.ts";
 import type { InspectedDisk } from "./vm-disks.ts";
 
 export const snapshotTags = {
+  vault: "farside-vault",
   vm: "farside-vm",
   run: "farside-run",
   attempt: "farside-attempt",
@@ -26,6 +28,7 @@ export async function beginSnapshots(
   arm: ArmConnection,
   asked: {
     readonly vmId: VmId;
+    readonly vaultId: string;
     readonly resourceId: VmResourceId;
     readonly location: string;
     readonly disks: readonly InspectedDisk[];
@@ -33,12 +36,13 @@ export async function beginSnapshots(
   },
   signal: AbortSignal,
 ): Promise<BegunOperation["made"]> {
-  const { vmId, resourceId, location, disks, attempt } = asked;
+  const { vmId, vaultId, resourceId, location, disks, attempt } = asked;
   // In the VM's group, wherever its disks are: all that was made of a VM is found by one list, also when its disks or itself are gone.
   const { subscriptionId, resourceGroup } = requireParts(resourceId);
   const tasks = disks.map(async (disk, index) => {
-    const name = `${ownPrefix}${attempt.attemptId}-${index}`;
+    const name = `${ownPrefix}${attempt.attemptId}-${index}-${shortDigest(vaultId)}`;
     const tags = {
+      [snapshotTags.vault]: vaultId,
       [snapshotTags.vm]: vmId,
       [snapshotTags.run]: attempt.runId,
       [snapshotTags.attempt]: attempt.attemptId,

@@ -46,6 +46,8 @@ export interface ManagedDisksOptions {
   /** Called when ARM is first needed. */
   readonly arm: () => Promise<ArmConnection>;
   readonly clock: Pick<Clock, "now" | "monotonic">;
+  /** Whose snapshots are ours: what is made for another vault is left alone. */
+  readonly vaultId: (signal: AbortSignal) => Promise<string>;
   /** How long an operation is left alone before it is looked at again. */
   readonly lookAgainMs?: number;
 }
@@ -61,15 +63,17 @@ export class ManagedDiskSource implements DiskSource {
   readonly power: MachinePower;
   readonly #arm: () => Promise<ArmConnection>;
   readonly #clock: Pick<Clock, "now" | "monotonic">;
+  readonly #vaultId: (signal: AbortSignal) => Promise<string>;
   readonly #lookAgainMs: number;
   readonly #access: DiskAccess;
   readonly #remover: MadeRemover;
   /** By the list of disks that an inspection gave: what the port has no place for. */
   readonly #inspections = new WeakMap<readonly SourceDisk[], ManagedInspection>();
 
-  constructor({ arm, clock, ...options }: ManagedDisksOptions) {
+  constructor({ arm, clock, vaultId, ...options }: ManagedDisksOptions) {
     this.#arm = arm;
     this.#clock = clock;
+    this.#vaultId = vaultId;
     this.power = new ManagedPower(arm);
     this.#lookAgainMs = options.lookAgainMs ?? lookAgainMs;
     this.#access = new DiskAccess(arm, () => clock.monotonic());
@@ -91,6 +95,7 @@ export class ManagedDiskSource implements DiskSource {
     signal: AbortSignal,
   ): Promise<SnapshotOutcome> {
     const arm = await this.#arm();
+    const vaultId = await this.#vaultId(signal);
     const managed = requireSource(vm, "managed");
     const { resourceId } = managed;
     const found = this.#inspections.get(disks) ?? (await inspectVm(arm, managed, signal));
@@ -101,11 +106,15 @@ export class ManagedDiskSource implements DiskSource {
     const method = methodOf(found, attempt);
     if (method.kind === "restore-point") {
       const { attemptId, wanted } = attempt;
-      const asked = { resourceId, location, attemptId, wanted, excluded: found.leftDisks };
+      const asked = { resourceId, vaultId, location, attemptId, wanted, excluded: found.leftDisks };
       const made = await beginRestorePoint(arm, asked, signal);
       return this.#later({ ...method, made, disks: kept, startedAt });
     }
-    const made = await beginSnapshots(arm, { vmId: vm.vmId, resourceId, location, disks: chosen, attempt }, signal);
+    const made = await beginSnapshots(
+      arm,
+      { vmId: vm.vmId, vaultId, resourceId, location, disks: chosen, attempt },
+      signal,
+    );
     return this.#later({ ...method, made, disks: kept, startedAt });
   }
 
@@ -135,7 +144,9 @@ export class ManagedDiskSource implements DiskSource {
   }
 
   async listSnapshots(vm: ProtectedVm, signal: AbortSignal): Promise<readonly OwnSnapshot[]> {
-    const own = await ownSnapshots(await this.#arm(), vm, requireSource(vm, "managed").resourceId, signal);
+    const { resourceId } = requireSource(vm, "managed");
+    const vaultId = await this.#vaultId(signal);
+    const own = await ownSnapshots(await this.#arm(), vm, { resourceId, vaultId }, signal);
     this.#remover.seen(own.map(({ reference }) => parseReference(reference)));
     return own;
   }

@@ -1,4 +1,7 @@
-/** What Farside has made of a VM's disks and is still there: restore points by their names, incremental snapshots by their tags. */
+/**
+ * What Farside has made of a VM's disks for one vault and is still there: restore points by their names, incremental snapshots by their tags.
+ * What is another vault's looks like a run that nobody knows, and must not be taken for one.
+ */
 import { FarsideError, hasCode } from "../../../core/errors.ts";
 import { parseAttemptId, parseDiskName, parseRunId, type AttemptId } from "../../../core/ids.ts";
 import type { ProtectedVm } from "../../../core/vm.ts";
@@ -10,21 +13,30 @@ import { collectionModel, parseModel, snapshotModel } from "./arm-models.ts";
 import { snapshotTags } from "./incremental-snapshots.ts";
 import { collectionId, ownPrefix } from "./restore-points.ts";
 
+interface Place {
+  readonly resourceId: VmResourceId;
+  readonly vaultId: string;
+}
+
 /** Requests: one for the points, one for each page of the resource group's snapshots. */
 export async function ownSnapshots(
   arm: ArmConnection,
   vm: ProtectedVm,
-  resourceId: VmResourceId,
+  place: Place,
   signal: AbortSignal,
 ): Promise<readonly OwnSnapshot[]> {
-  return [...(await ownPoints(arm, resourceId, signal)), ...(await ownIncrementals(arm, vm, resourceId, signal))];
+  return [...(await ownPoints(arm, place, signal)), ...(await ownIncrementals(arm, vm, place, signal))];
 }
 
-async function ownPoints(arm: ArmConnection, resourceId: VmResourceId, signal: AbortSignal): Promise<OwnSnapshot[]> {
+async function ownPoints(
+  arm: ArmConnection,
+  { resourceId, vaultId }: Place,
+  signal: AbortSignal,
+): Promise<OwnSnapshot[]> {
   const query = { "api-version": apiVersions.compute, $expand: "restorePoints" };
   let raw: unknown;
   try {
-    raw = await arm.get(collectionId(resourceId), query, "list the VM's restore points", signal);
+    raw = await arm.get(collectionId(resourceId, vaultId), query, "list the VM's restore points", signal);
   } catch (error) {
     if (hasCode(error, "not-found")) return [];
     throw error;
@@ -52,7 +64,7 @@ async function ownPoints(arm: ArmConnection, resourceId: VmResourceId, signal: A
 async function ownIncrementals(
   arm: ArmConnection,
   vm: ProtectedVm,
-  resourceId: VmResourceId,
+  { resourceId, vaultId }: Place,
   signal: AbortSignal,
 ): Promise<OwnSnapshot[]> {
   const { subscriptionId, resourceGroup } = requireParts(resourceId);
@@ -60,8 +72,8 @@ async function ownIncrementals(
   const own: OwnSnapshot[] = [];
   for await (const raw of arm.list(list, { "api-version": apiVersions.disk }, "list the snapshots", signal)) {
     const { id, name, tags = {} } = parseModel(snapshotModel, raw, "a snapshot");
-    const attemptId = attemptOf(name.replace(/-\d+$/, ""));
-    if (attemptId === undefined || tags[snapshotTags.vm] !== vm.vmId) continue;
+    const attemptId = attemptOf(name.replace(/-\d+-[0-9a-f]{8}$/, ""));
+    if (attemptId === undefined || tags[snapshotTags.vault] !== vaultId || tags[snapshotTags.vm] !== vm.vmId) continue;
     const runId = parseRunId(attemptId.slice(0, 26));
     own.push({ runId, attemptId, disk: shownName(tags[snapshotTags.disk]), reference: { kind: "snapshot", id } });
   }

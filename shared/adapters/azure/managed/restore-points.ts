@@ -1,8 +1,8 @@
 /**
  * VM restore points: all disks of a VM at one instant, as consistent as the platform can make them.
  *
- * 1. The collection is one for each VM, in its resource group, and its points are named after the attempts: what an attempt made is found
- *    by its name, and asked for twice it is one.
+ * 1. The collection is one for each VM and vault, in the VM's resource group, and its points are named after the attempts: what an attempt made
+ *    is found by its name, and asked for twice it is one. Who backs up the VM into another vault has another collection, and touches none of ours.
  * 2. Better than crash consistency is asked for by asking for nothing: the platform tries for applications and tells what it got.
  */
 import { createHash } from "node:crypto";
@@ -20,19 +20,24 @@ import { begin, type BegunOperation } from "./begun-operation.ts";
 
 export const ownPrefix = "farside-";
 
-export function collectionId(resourceId: VmResourceId): string {
+export function collectionId(resourceId: VmResourceId, vaultId: string): string {
   const { subscriptionId, resourceGroup, path } = requireParts(resourceId);
   const [, name = ""] = path[0] ?? [];
   // The name for people, the digest because names of 64 letters and more would not fit.
-  const digest = createHash("sha256").update(resourceId.toLowerCase()).digest("hex").slice(0, 8);
+  const digest = shortDigest(`${vaultId} ${resourceId.toLowerCase()}`);
   const own = `${ownPrefix}${name.slice(0, 48)}-${digest}`;
   return `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.Compute/restorePointCollections/${own}`;
+}
+
+export function shortDigest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 8);
 }
 
 export async function beginRestorePoint(
   arm: ArmConnection,
   asked: {
     readonly resourceId: VmResourceId;
+    readonly vaultId: string;
     readonly location: string;
     readonly attemptId: AttemptId;
     readonly wanted: ConsistencyLevel;
@@ -40,8 +45,8 @@ export async function beginRestorePoint(
   },
   signal: AbortSignal,
 ): Promise<BegunOperation["made"]> {
-  const { resourceId, location, attemptId, wanted, excluded } = asked;
-  const collection = collectionId(resourceId);
+  const { resourceId, vaultId, location, attemptId, wanted, excluded } = asked;
+  const collection = collectionId(resourceId, vaultId);
   const { subscriptionId, resourceGroup, path } = requireParts(collection);
   const [, name = ""] = path[0] ?? [];
   const client = arm.compute(subscriptionId);
