@@ -53,10 +53,7 @@ export function showRunView(verb: Verb, raw: unknown, run: RunView): void {
     ["state", run.state],
     ["why", run.error === undefined ? undefined : `${run.error.message} (${run.error.code})`],
     ["waiting", run.waiting === undefined ? undefined : `${run.waiting.condition}, tried ${run.waiting.tries} times`],
-    [
-      "VM down since",
-      run.down === undefined ? undefined : `${formatTime(run.down.since)}, ${run.down.failedStarts} starts failed`,
-    ],
+    ["stopped VM", run.down === undefined ? undefined : downText(run.down)],
     ["trigger", run.trigger],
     ["policy", run.policy],
     ["slot", run.slot === undefined ? undefined : formatTime(run.slot)],
@@ -163,3 +160,9 @@ const restoreColumns = [
   { title: "written", value: (disk: Disk) => bytes(disk.writtenBytes), align: "right" },
   { title: "url", value: (disk: Disk) => disk.url ?? "-" },
 ] as const;
+
+/** Asked to start in any case; what is known is only that nobody has seen it run again yet. */
+function downText({ since, failedStarts }: NonNullable<RunView["down"]>): string {
+  const failed = failedStarts === 0 ? "" : `; it did not start ${failedStarts} times`;
+  return `since ${formatTime(since)}, not seen running again yet${failed}`;
+}

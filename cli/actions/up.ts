@@ -30,6 +30,7 @@ export async function up(verb: Verb, flags: UpFlags): Promise<number> {
     ...(flags.port === undefined ? {} : { port: flags.port }),
     ...(flags.arm === undefined ? {} : { arm: { samples: true } }),
     ...(passphrase === undefined ? {} : { passphrase }),
+    settings: discoveryOf(verb),
     log: logSink(verb, dataFolder),
     signal: verb.signal,
   });
@@ -129,6 +130,15 @@ function sampleVmLines({ sampleVms }: LocalArmFile): readonly string[] {
     ...named.map(({ id, name }) => `vm protect ${name} --resource-id ${id} --policy daily`),
     ...named.slice(0, 1).flatMap(({ name }) => [`backup ${name} --wait`, `restore ${name} --to-file restored`]),
   ];
+}
+
+/** Where to look for VMs by their tag is said as it is in Azure; all else that the app needs is the stack's own. */
+function discoveryOf({ shell }: Verb): Readonly<Record<string, string>> {
+  const named = ["FARSIDE_DISCOVER", "FARSIDE_DISCOVERY_TAG"].flatMap((name) => {
+    const value = settingOf(shell.environment, name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(named);
 }
 
 /** 130 after Ctrl-C, as every verb; an end of a part is an error. */

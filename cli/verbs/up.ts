@@ -7,7 +7,9 @@ export function addUpVerb(program: Command, cli: Cli): void {
   program
     .command("up")
     .summary("start everything on this machine")
-    .description("Starts two storage regions, the functions host and the API on this machine. Ctrl-C stops them all.")
+    .description(
+      "Starts two storage regions, the functions host and the API on this machine. Ctrl-C stops them all. FARSIDE_DISCOVER and FARSIDE_DISCOVERY_TAG of the environment say where VMs are looked for by their tag.",
+    )
     .option("--port <n>", "the port of the API (default: the one it had before, else any free one)", port)
     .option("--arm", "a local Azure Resource Manager too, with two sample VMs; it listens on the port after --port")
     .option("--ephemeral", "in a temporary folder that is removed at the end")

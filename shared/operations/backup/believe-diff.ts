@@ -40,7 +40,9 @@ export async function believesDiff(
   );
   const message =
     diff === "exact"
-      ? `The changed pages that ${account} lists are exact.`
+      ? note === undefined
+        ? `The changed pages that ${account} lists are exact.`
+        : `The changed pages that ${account} lists are believed: ${note}`
       : `The changed pages that ${account} lists are wrong: its disks are compared by hash.`;
   await recordEvent(
     context,

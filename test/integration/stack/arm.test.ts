@@ -34,7 +34,11 @@ afterEach(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function up(...args: readonly string[]): Promise<Up> {
-  const one = await startUp(folder, args);
+  return upWith({}, ...args);
+}
+
+async function upWith(environment: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Up> {
+  const one = await startUp(folder, args, environment);
   started.push(one);
   return one;
 }
@@ -90,6 +94,18 @@ test("farside up --arm makes two sample VMs, and the lines that it prints protec
     ["ext4", "web-data"],
     ["ext4", "web-log"],
   ]);
+});
+
+test("FARSIDE_DISCOVER where it is started says where its VMs are looked for by their tag", async () => {
+  const own = join(folder, "discovered");
+  const at = ["--data", own];
+  await upWith({ FARSIDE_DISCOVER: "/subscriptions/10ca1000-0000-4000-8000-000000000001" }, "--arm", ...at);
+  expect(await farside(["policy", "set", "daily", "--keep-daily", "1", ...at], { cwd: folder })).toMatchObject({
+    exitCode: 0,
+  });
+  expect(await farside(["vm", "discover", ...at], { cwd: folder })).toMatchObject({ exitCode: 0 });
+  const vms = parsed<{ name: string }[]>(await farside(["vm", "list", "--json", ...at], { cwd: folder }));
+  expect(vms.map(({ name }) => name)).toEqual(["web"]);
 });
 
 test("Started again it has the same VMs and disks, also after a kill, and the next backup is incremental to the byte", async () => {

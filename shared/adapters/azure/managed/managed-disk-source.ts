@@ -180,7 +180,7 @@ export class ManagedDiskSource implements DiskSource {
    * sample that differs ends the belief in it for the subscription.
    */
   probeDiff(): Promise<{ diff: "exact"; note: string }> {
-    return Promise.resolve({ diff: "exact", note: "Managed disks are not probed; every backup samples them." });
+    return Promise.resolve({ diff: "exact", note: "managed disks are not probed, every backup samples them." });
   }
 
   async *allocatedRanges(reference: Reference, window: ByteWindow, signal: AbortSignal): AsyncGenerator<ByteRange> {

@@ -106,7 +106,7 @@ export function requireOwn(seen: SeenAny, runId: RunId, what: string): void {
   const whose = other === undefined ? "is not of this restore" : `is of the restore ${other}`;
   throw new FarsideError(
     "target-exists",
-    `${what} ${nameOf(seen.id)} exists already, and ${whose}: it is not touched. Remove it, or restore with other names (--to-vm, --name-prefix) or to another resource group.`,
+    `${what} ${nameOf(seen.id)} exists already, and ${whose}: it is not touched. Remove it, or restore with another name (of disks --name-prefix, of a VM and its interfaces --to-vm) or to another resource group.`,
     { details: { id: seen.id } },
   );
 }
