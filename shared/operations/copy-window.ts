@@ -10,7 +10,7 @@ import { FarsideError } from "../core/errors.ts";
 import type { AttemptId, RunId } from "../core/ids.ts";
 import type { BackupIn } from "../core/run-transitions.ts";
 import { withProgress } from "../core/run-transitions.ts";
-import type { DiskPlan, WindowResult } from "../wire/work/work-blob.ts";
+import type { DiskPlan, WindowResult } from "../wire/work-blob.ts";
 import type { DiskToCopy } from "./backup/copy-segment.ts";
 import { copySegment } from "./backup/copy-segment.ts";
 import { finishedWindows, isCopying, locateWindow, sendWindows, windowCount } from "./backup/windows.ts";

@@ -8,7 +8,7 @@ import type { RestoreIn } from "../core/run-transitions.ts";
 import type { RestoreDisk, Run } from "../core/run.ts";
 import { isMachineTarget } from "../core/run.ts";
 import type { ObjectId } from "../core/vault/manifest.ts";
-import type { RestorePlan } from "../wire/work/work-blob.ts";
+import type { RestorePlan } from "../wire/work-blob.ts";
 import type { Context } from "./context.ts";
 import { machineDisk } from "./restore/machine-restore.ts";
 import { revertStretch, stretches } from "./restore/revert-chunk.ts";

@@ -12,7 +12,7 @@ import type { Run } from "../core/run.ts";
 import { isMachineTarget } from "../core/run.ts";
 import { copyRestore, prepareRestore } from "../core/run-transitions.ts";
 import type { ManifestDisk } from "../core/vault/manifest.ts";
-import type { RestorePlan } from "../wire/work/work-blob.ts";
+import type { RestorePlan } from "../wire/work-blob.ts";
 import type { Context } from "./context.ts";
 import { atPlatform, isMine, type Looked } from "./restore/at-platform.ts";
 import { claimSwapped } from "./restore/claim-swapped.ts";

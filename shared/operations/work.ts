@@ -1,7 +1,7 @@
 /** Typed reading and writing of a run's work blobs. */
 import type { RunId } from "../core/ids.ts";
-import type { WorkContent, WorkKind } from "../wire/work/work-blob.ts";
-import { decodeWork, encodeWork, maxWorkBytes } from "../wire/work/work-blob.ts";
+import type { WorkContent, WorkKind } from "../wire/work-blob.ts";
+import { decodeWork, encodeWork, maxWorkBytes } from "../wire/work-blob.ts";
 import type { OpenVault } from "./vault/open-vault.ts";
 import { createWorkBlob, putWorkBlob, readWorkBlob } from "./vault/work-blobs.ts";
 

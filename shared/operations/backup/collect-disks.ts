@@ -1,7 +1,7 @@
 import type { BackupIn } from "../../core/run-transitions.ts";
 import type { CopyCounts, DiskProgress, DiskSnapshot } from "../../core/run.ts";
 import type { ObjectId } from "../../core/vault/manifest.ts";
-import type { DiskPlan } from "../../wire/work/work-blob.ts";
+import type { DiskPlan } from "../../wire/work-blob.ts";
 import { mapOrdered } from "../vault/map-ordered.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { readWork } from "../work.ts";

@@ -6,7 +6,7 @@ import { runEvents } from "../../core/run-events.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import type { DiskSource } from "../../ports/disk-source.ts";
-import type { KeptGuestState } from "../../wire/work/work-blob.ts";
+import type { KeptGuestState } from "../../wire/work-blob.ts";
 import type { Context } from "../context.ts";
 import { recordEvent } from "../run/record-event.ts";
 import type { OpenVault } from "../vault/open-vault.ts";

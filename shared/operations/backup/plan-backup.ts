@@ -11,7 +11,7 @@ import type { BackupIn } from "../../core/run-transitions.ts";
 import { withProgress } from "../../core/run-transitions.ts";
 import type { DiskSnapshot } from "../../core/run.ts";
 import type { Manifest } from "../../core/vault/manifest.ts";
-import type { BackupPlan } from "../../wire/work/work-blob.ts";
+import type { BackupPlan } from "../../wire/work-blob.ts";
 import type { Context } from "../context.ts";
 import { cancelledByRequest, endRun } from "../run/end-run.ts";
 import { changeRun } from "../run/change-run.ts";

@@ -10,7 +10,7 @@ import { segmentChunks } from "../../core/vault/limits.ts";
 import type { Manifest, ManifestDisk } from "../../core/vault/manifest.ts";
 import { zeroObjectId } from "../../core/vault/object-id.ts";
 import type { ByteRange, ChangedRange, DiskSource } from "../../ports/disk-source.ts";
-import type { DiskPlan } from "../../wire/work/work-blob.ts";
+import type { DiskPlan } from "../../wire/work-blob.ts";
 import type { Context } from "../context.ts";
 import { recordEvent } from "../run/record-event.ts";
 import type { OpenVault } from "../vault/open-vault.ts";

@@ -2,7 +2,7 @@
 import type { AttemptId, RunId } from "../../core/ids.ts";
 import type { BackupIn } from "../../core/run-transitions.ts";
 import type { Run } from "../../core/run.ts";
-import type { BackupPlan } from "../../wire/work/work-blob.ts";
+import type { BackupPlan } from "../../wire/work-blob.ts";
 import type { Context } from "../context.ts";
 import type { OpenVault } from "../vault/open-vault.ts";
 import { listWorkBlobs } from "../vault/work-blobs.ts";

@@ -5,12 +5,12 @@
  * A release that meets a work blob of another version says so with `internal`: the run fails and the next one starts afresh.
  */
 import { z } from "zod";
-import { FarsideError } from "../../core/errors.ts";
-import type { SegmentRun } from "../../core/backup-plan.ts";
-import type { DiskName } from "../../core/ids.ts";
-import type { DiskMethod } from "../../core/run.ts";
-import type { DiskMode, ObjectId } from "../../core/vault/manifest.ts";
-import { count, diskMode, diskName, objectId, textMap } from "../catalog/schema.ts";
+import { FarsideError } from "../core/errors.ts";
+import type { SegmentRun } from "../core/backup-plan.ts";
+import type { DiskName } from "../core/ids.ts";
+import type { DiskMethod } from "../core/run.ts";
+import type { DiskMode, ObjectId } from "../core/vault/manifest.ts";
+import { count, diskMode, diskName, objectId, textMap } from "./catalog/schema.ts";
 
 const workVersion = 1;
 
