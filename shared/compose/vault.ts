@@ -1,4 +1,5 @@
 /** Config → the vault: its store, its passphrase, and an opening that happens once. */
+import { unlessAborted } from "../core/unless-aborted.ts";
 import { readFile } from "node:fs/promises";
 import { openContainer } from "../adapters/azure/storage-clients.ts";
 import { BlobVaultStore } from "../adapters/azure/blob-vault-store.ts";
@@ -72,19 +73,6 @@ async function openOnce(config: VaultConfig, random: Random): Promise<OpenVault>
   const store = await createVaultStore(config.vault);
   const passphrase = await readPassphrase(config.passphrase);
   return openVault({ store, random, passphrase }, AbortSignal.timeout(openLimitMs));
-}
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
-  }
 }
 
 /**

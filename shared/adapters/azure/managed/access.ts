@@ -9,31 +9,21 @@
  *    some minutes later, and the run waits for it as for a service that is throttled.
  */
 import { FarsideError, hasCode } from "../../../core/errors.ts";
+import { unlessAborted } from "../../../core/unless-aborted.ts";
 import type { ArmConnection } from "./arm-connection.ts";
 import { armCall, requireParts } from "./arm-connection.ts";
 import { shownReference, type DiskReference } from "./disk-reference.ts";
+import { GrantedAccess, grantLimitMs, grantPollMs, grantSeconds } from "./granted-access.ts";
 
-const lastsMs = 3 * 3_600_000;
-/** A window of a copy takes minutes: one begun now must still end with this SAS. */
-const refreshBeforeMs = 20 * 60_000;
-/** The one operation that is waited for: a second or two. */
-const grantLimitMs = 20_000;
-const pollMs = 500;
 const askAgainMs = 5 * 60_000;
-
-interface Granted {
-  readonly sas: Promise<string>;
-  readonly endsAt: number;
-}
 
 export class DiskAccess {
   readonly #arm: () => Promise<ArmConnection>;
-  readonly #monotonic: () => number;
-  readonly #granted = new Map<string, Granted>();
+  readonly #granted: GrantedAccess<Given>;
 
   constructor(arm: () => Promise<ArmConnection>, monotonic: () => number) {
     this.#arm = arm;
-    this.#monotonic = monotonic;
+    this.#granted = new GrantedAccess(monotonic);
   }
 
   /** `call` gets the SAS of each reference, in their order. */
@@ -46,7 +36,7 @@ export class DiskAccess {
       return await call(await this.#urls(references, signal));
     } catch (error) {
       if (!hasCode(error, "forbidden") || signal.aborted) throw error;
-      for (const { id } of references) this.#granted.delete(id.toLowerCase());
+      for (const { id } of references) this.#granted.drop(id.toLowerCase());
       return call(await this.#urls(references, signal));
     }
   }
@@ -64,7 +54,7 @@ export class DiskAccess {
 
   /** Also what another process has asked for. Done as well where there is nothing to give back, or the snapshot is gone. */
   async giveBack(reference: DiskReference, signal: AbortSignal): Promise<void> {
-    this.#granted.delete(reference.id.toLowerCase());
+    this.#granted.drop(reference.id.toLowerCase());
     const arm = await this.#arm();
     try {
       await armCall(
@@ -82,30 +72,11 @@ export class DiskAccess {
     const urls: string[] = [];
     // One after the other: two grants on one disk at once would be refused.
     for (const reference of references) {
-      const { promise, reject } = Promise.withResolvers<never>();
-      const aborted = () => reject(signal.reason as Error);
-      signal.addEventListener("abort", aborted, { once: true });
-      try {
-        signal.throwIfAborted();
-        urls.push(await Promise.race([this.#url(reference), promise]));
-      } finally {
-        signal.removeEventListener("abort", aborted);
-      }
+      signal.throwIfAborted();
+      const given = this.#granted.of(reference.id.toLowerCase(), () => this.#grant(reference, read));
+      urls.push((await unlessAborted(given, signal)).sas);
     }
     return urls;
-  }
-
-  #url(reference: DiskReference): Promise<string> {
-    const key = reference.id.toLowerCase();
-    const standing = this.#granted.get(key);
-    if (standing !== undefined && standing.endsAt - refreshBeforeMs > this.#monotonic()) return standing.sas;
-    // Shared by all that read it now: not ended by one of them that gives up.
-    const granted = { sas: this.#grant(reference, read).then(({ sas }) => sas), endsAt: this.#monotonic() + lastsMs };
-    this.#granted.set(key, granted);
-    granted.sas.catch(() => {
-      if (this.#granted.get(key) === granted) this.#granted.delete(key);
-    });
-    return granted.sas;
   }
 
   async #grant(reference: DiskReference, asked: Asked): Promise<Given> {
@@ -134,7 +105,7 @@ function inTheWay(error: FarsideError): FarsideError {
   return new FarsideError("throttled", message, { details, cause: error, retryAfterMs: askAgainMs });
 }
 
-const read = { access: "Read", durationInSeconds: lastsMs / 1000 } as const;
+const read = { access: "Read", durationInSeconds: grantSeconds } as const;
 
 type Asked = typeof read & { readonly getSecureVMGuestStateSAS?: true };
 
@@ -146,7 +117,7 @@ interface Given {
 async function grant(arm: ArmConnection, reference: DiskReference, asked: Asked, abortSignal: AbortSignal) {
   const { subscriptionId, resourceGroup, path } = requireParts(reference.id);
   const client = arm.compute(subscriptionId);
-  const options = { updateIntervalInMs: pollMs, abortSignal };
+  const options = { updateIntervalInMs: grantPollMs, abortSignal };
   const [one = "", two = "", three = ""] = path.map(([, name]) => name);
   return reference.kind === "snapshot"
     ? client.snapshots.grantAccess(resourceGroup, one, asked, options).pollUntilDone({ abortSignal })
@@ -158,7 +129,7 @@ async function grant(arm: ArmConnection, reference: DiskReference, asked: Asked,
 async function revoke(arm: ArmConnection, reference: DiskReference, abortSignal: AbortSignal): Promise<void> {
   const { subscriptionId, resourceGroup, path } = requireParts(reference.id);
   const client = arm.compute(subscriptionId);
-  const options = { updateIntervalInMs: pollMs, abortSignal };
+  const options = { updateIntervalInMs: grantPollMs, abortSignal };
   const [one = "", two = "", three = ""] = path.map(([, name]) => name);
   if (reference.kind === "snapshot") {
     await client.snapshots.revokeAccess(resourceGroup, one, options).pollUntilDone({ abortSignal });

@@ -7,18 +7,13 @@
  * 3. Giving it back seals the disk for good: nothing can be written to it any more.
  */
 import { FarsideError, hasCode } from "../../../../core/errors.ts";
+import { unlessAborted } from "../../../../core/unless-aborted.ts";
 import type { RunId } from "../../../../core/ids.ts";
 import type { ArmConnection } from "../arm-connection.ts";
 import { armCall, requireParts } from "../arm-connection.ts";
+import { GrantedAccess, grantLimitMs, grantPollMs, grantSeconds } from "../granted-access.ts";
 import { requireOwn, seeDisk, type SeenDisk } from "./look-at.ts";
 import { nameOf } from "./names.ts";
-
-const lastsMs = 3 * 3_600_000;
-/** A window of a restore takes minutes: one begun now must still end with this SAS. */
-const refreshBeforeMs = 20 * 60_000;
-/** The one operation that is waited for: a second or two. */
-const grantLimitMs = 20_000;
-const pollMs = 500;
 
 export interface UploadUrls {
   readonly disk: string;
@@ -26,53 +21,36 @@ export interface UploadUrls {
   readonly guestState: string | undefined;
 }
 
-interface Granted {
-  readonly urls: Promise<UploadUrls>;
-  readonly endsAt: number;
-}
-
 export class UploadAccess {
   readonly #arm: () => Promise<ArmConnection>;
-  readonly #monotonic: () => number;
-  readonly #granted = new Map<string, Granted>();
+  readonly #granted: GrantedAccess<UploadUrls>;
 
   constructor(arm: () => Promise<ArmConnection>, monotonic: () => number) {
     this.#arm = arm;
-    this.#monotonic = monotonic;
+    this.#granted = new GrantedAccess(monotonic);
   }
 
   /** Throws `target-exists`, `not-found` or `refused` where the disk is not, or no longer, this run's to write. */
   async with<T>(id: string, runId: RunId, signal: AbortSignal, call: (urls: UploadUrls) => Promise<T>): Promise<T> {
     const key = `${id.toLowerCase()} ${runId}`;
-    const granted = this.#urls(key, id, runId);
+    const grant = () => this.#grant(id, runId);
+    signal.throwIfAborted();
+    const given = this.#granted.of(key, grant);
     try {
-      return await call(await unlessAborted(granted.urls, signal));
+      return await call(await unlessAborted(given, signal));
     } catch (error) {
       // A SAS taken back is refused, and one of a disk that is gone names no host any more.
       if (!hasCode(error, "forbidden", "unavailable", "not-found") || signal.aborted) throw error;
-      if (this.#granted.get(key) === granted) this.#granted.delete(key);
+      this.#granted.drop(key, given);
       if (!hasCode(error, "forbidden")) throw error;
-      return call(await unlessAborted(this.#urls(key, id, runId).urls, signal));
+      return call(await unlessAborted(this.#granted.of(key, grant), signal));
     }
   }
 
   /** The disk has been sealed, or is to be removed. */
   forget(id: string): void {
     const start = `${id.toLowerCase()} `;
-    for (const key of this.#granted.keys()) if (key.startsWith(start)) this.#granted.delete(key);
-  }
-
-  #urls(key: string, id: string, runId: RunId): Granted {
-    const standing = this.#granted.get(key);
-    if (standing !== undefined && standing.endsAt - refreshBeforeMs > this.#monotonic()) return standing;
-    for (const [other, { endsAt }] of this.#granted) if (endsAt <= this.#monotonic()) this.#granted.delete(other);
-    // Not ended by one of those who wait for it and give up.
-    const granted = { urls: this.#grant(id, runId), endsAt: this.#monotonic() + lastsMs };
-    this.#granted.set(key, granted);
-    granted.urls.catch(() => {
-      if (this.#granted.get(key) === granted) this.#granted.delete(key);
-    });
-    return granted;
+    for (const key of this.#granted.keys()) if (key.startsWith(start)) this.#granted.drop(key);
   }
 
   async #grant(id: string, runId: RunId): Promise<UploadUrls> {
@@ -82,7 +60,7 @@ export class UploadAccess {
     const { subscriptionId, resourceGroup } = requireParts(id);
     const asked = {
       access: "Write",
-      durationInSeconds: lastsMs / 1000,
+      durationInSeconds: grantSeconds,
       ...(isTrusted ? { getSecureVMGuestStateSAS: true } : {}),
     } as const;
     const answer = await armCall(
@@ -91,7 +69,7 @@ export class UploadAccess {
       (abortSignal) =>
         arm
           .compute(subscriptionId)
-          .disks.grantAccess(resourceGroup, nameOf(id), asked, { updateIntervalInMs: pollMs, abortSignal })
+          .disks.grantAccess(resourceGroup, nameOf(id), asked, { updateIntervalInMs: grantPollMs, abortSignal })
           .pollUntilDone({ abortSignal }),
       grantLimitMs,
     );
@@ -131,12 +109,4 @@ function requireWritable(
     `The upload of the disk ${nameOf(id)} has been ended: nothing is written to it any more. Where that was not this restore's own doing, restore again.`,
     { details: { id } },
   );
-}
-
-function unlessAborted<T>(task: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const aborted = () => reject(signal.reason as Error);
-  signal.addEventListener("abort", aborted, { once: true });
-  return Promise.race([task, promise]).finally(() => signal.removeEventListener("abort", aborted));
 }
