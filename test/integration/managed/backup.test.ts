@@ -3,8 +3,7 @@
  * takes its own, by the pipeline's clock.
  */
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
-import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
+import { beforeEach, afterEach, describe, expect, test } from "vitest";
 import { parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun } from "../../../shared/core/run.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
@@ -13,6 +12,7 @@ import { readDisk } from "../../../shared/operations/vault/read-disk.ts";
 import { addPolicy } from "../../support/add-policy.ts";
 import { diskGib, group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
+import { useVaultRegion } from "../../support/vault-region.ts";
 
 const mib = 1024 ** 2;
 const gib = diskGib * 1024 ** 3;
@@ -20,11 +20,7 @@ const hourMs = 3_600_000;
 const never = new AbortController().signal;
 const name = parseVmName("web");
 
-let vaultRegion: Azurite;
-beforeAll(async () => {
-  vaultRegion = await startAzurite({ accounts: [{ name: "vaultacct", key: randomBytes(64).toString("base64") }] });
-});
-afterAll(() => vaultRegion.stop());
+const newVault = useVaultRegion();
 
 let region: ManagedRegion;
 let pipeline: RealPipeline;
@@ -32,7 +28,6 @@ let pipeline: RealPipeline;
 let takes: (operation: string) => number;
 /** How far the region's clock is ahead, for its hourly limits. */
 let laterMs = 0;
-let vaults = 0;
 
 beforeEach(async () => {
   takes = (operation) => (operation.startsWith("access") ? 0 : 60_000);
@@ -41,8 +36,7 @@ beforeEach(async () => {
   region = await startManagedRegion({ now, takes: (operation) => takes(operation) });
   pipeline = await createRealPipeline({
     accounts: [],
-    vaultConnection: vaultRegion.connectionString("vaultacct"),
-    vaultContainer: `vault-${++vaults}`,
+    ...newVault(),
     armUrl: region.server.url,
   });
 });

@@ -1,13 +1,13 @@
 /** Restore points of a VM of Azure that stay at the source for some days: which stay, that their access is given back, and what goes when. */
 import { randomBytes } from "node:crypto";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parsePolicyName, parseVmName, type AttemptId } from "../../../shared/core/ids.ts";
 import { protectVm } from "../../../shared/operations/manage/protect-vm.ts";
 import { reconcile } from "../../../shared/operations/reconcile.ts";
 import { addPolicy } from "../../support/add-policy.ts";
 import { group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
+import { useVaultRegion } from "../../support/vault-region.ts";
 
 const mib = 1024 ** 2;
 const hourMs = 3_600_000;
@@ -15,16 +15,11 @@ const never = new AbortController().signal;
 const name = parseVmName("web");
 const policy = parsePolicyName("daily");
 
-let vaultRegion: Azurite;
-beforeAll(async () => {
-  vaultRegion = await startAzurite({ accounts: [{ name: "vaultacct", key: randomBytes(64).toString("base64") }] });
-});
-afterAll(() => vaultRegion.stop());
+const newVault = useVaultRegion();
 
 let region: ManagedRegion;
 let pipeline: RealPipeline;
 let laterMs = 0;
-let vaults = 0;
 
 beforeEach(async () => {
   laterMs = 0;
@@ -33,8 +28,7 @@ beforeEach(async () => {
   });
   pipeline = await createRealPipeline({
     accounts: [],
-    vaultConnection: vaultRegion.connectionString("vaultacct"),
-    vaultContainer: `instant-${++vaults}`,
+    ...newVault(),
     armUrl: region.server.url,
   });
   const { clock } = pipeline.context;

@@ -3,10 +3,9 @@
  * platform takes its own, by the pipeline's clock.
  */
 import { randomBytes } from "node:crypto";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ServiceError } from "../../../local/arm/service-error.ts";
 import { propertiesOf } from "../../../local/arm/resources.ts";
-import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
 import { parseVmName } from "../../../shared/core/ids.ts";
 import type { MachineTargetSpec } from "../../../shared/core/machine-restore.ts";
 import { parseResourceGroupId } from "../../../shared/core/resource-id.ts";
@@ -19,6 +18,7 @@ import { addPolicy } from "../../support/add-policy.ts";
 import { bytesOf } from "../../support/machine-restores.ts";
 import { diskGib, group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
+import { useVaultRegion } from "../../support/vault-region.ts";
 
 const mib = 1024 ** 2;
 const gib = diskGib * 1024 ** 3;
@@ -32,18 +32,13 @@ const windows = [
   [gib - 4096, 4096],
 ] as const;
 
-let vaultRegion: Azurite;
-beforeAll(async () => {
-  vaultRegion = await startAzurite({ accounts: [{ name: "vaultacct", key: randomBytes(64).toString("base64") }] });
-});
-afterAll(() => vaultRegion.stop());
+const newVault = useVaultRegion();
 
 let region: ManagedRegion;
 let pipeline: RealPipeline;
 let vm: ManagedVm;
 /** What each disk held at the restore point. */
 let held: readonly (readonly Uint8Array[])[];
-let vaults = 0;
 
 /** A running VM with two disks and an interface, backed up and then changed; and a network in another region. */
 beforeEach(async () => {
@@ -51,8 +46,7 @@ beforeEach(async () => {
   region = await startManagedRegion({ now, takes: (operation) => (operation.startsWith("access") ? 0 : minuteMs) });
   pipeline = await createRealPipeline({
     accounts: [],
-    vaultConnection: vaultRegion.connectionString("vaultacct"),
-    vaultContainer: `restores-${++vaults}`,
+    ...newVault(),
     armUrl: region.server.url,
   });
   vm = await region.addVm("web", 2);

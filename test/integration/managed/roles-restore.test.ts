@@ -1,7 +1,6 @@
 /** What the restorer's role of infra/roles is enough for, and that each of its permissions is needed: the local ARM refuses what it does not allow. */
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
+import { describe, expect, test } from "vitest";
 import { Authorization } from "../../../local/arm/authorization.ts";
 import type { RoleDefinition } from "../../../local/arm/role-definition.ts";
 import { ServiceError } from "../../../local/arm/service-error.ts";
@@ -17,6 +16,7 @@ import { addPolicy } from "../../support/add-policy.ts";
 import { subscriptionId } from "../../support/arm-client.ts";
 import { group, startManagedRegion, type ManagedRegion } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
+import { useVaultRegion } from "../../support/vault-region.ts";
 import { everything, readRole, without } from "../../support/roles.ts";
 
 const mib = 1024 ** 2;
@@ -31,12 +31,7 @@ const besides = ["Microsoft.Compute/restorePointCollections/read", "Microsoft.Co
 /** The role's questions to the subscription. */
 const questions = ["Microsoft.Compute/skus/read", "Microsoft.Compute/locations/usages/read"];
 
-let vaultRegion: Azurite;
-let vaults = 0;
-beforeAll(async () => {
-  vaultRegion = await startAzurite({ accounts: [{ name: "vaultacct", key: randomBytes(64).toString("base64") }] });
-});
-afterAll(() => vaultRegion.stop());
+const newVault = useVaultRegion();
 
 interface Stage {
   readonly region: ManagedRegion;
@@ -56,8 +51,7 @@ async function withStage<T>(role: RoleDefinition, work: (stage: Stage) => Promis
   try {
     pipeline = await createRealPipeline({
       accounts: [],
-      vaultConnection: vaultRegion.connectionString("vaultacct"),
-      vaultContainer: `restorer-${++vaults}`,
+      ...newVault(),
       armUrl: region.server.url,
       armPrincipal: "app",
     });

@@ -1,7 +1,6 @@
 /** What the roles of infra/roles are enough for, and that each of their permissions is needed: the local ARM refuses what they do not allow. */
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
+import { describe, expect, test } from "vitest";
 import { Authorization } from "../../../local/arm/authorization.ts";
 import { propertiesOf } from "../../../local/arm/resources.ts";
 import type { RoleDefinition } from "../../../local/arm/role-definition.ts";
@@ -14,6 +13,7 @@ import { addPolicy } from "../../support/add-policy.ts";
 import { subscriptionId } from "../../support/arm-client.ts";
 import { group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
+import { useVaultRegion } from "../../support/vault-region.ts";
 import { everything, readRole, without } from "../../support/roles.ts";
 
 const mib = 1024 ** 2;
@@ -23,12 +23,7 @@ const subscription = `/subscriptions/${subscriptionId}`;
 const scope = `${subscription}/resourceGroups/${group}`;
 const reader = readRole("source-reader");
 
-let vaultRegion: Azurite;
-let vaults = 0;
-beforeAll(async () => {
-  vaultRegion = await startAzurite({ accounts: [{ name: "vaultacct", key: randomBytes(64).toString("base64") }] });
-});
-afterAll(() => vaultRegion.stop());
+const newVault = useVaultRegion();
 
 interface Stage {
   readonly region: ManagedRegion;
@@ -49,8 +44,7 @@ async function withStage<T>(roles: readonly RoleDefinition[], work: (stage: Stag
   try {
     pipeline = await createRealPipeline({
       accounts: [],
-      vaultConnection: vaultRegion.connectionString("vaultacct"),
-      vaultContainer: `roles-${++vaults}`,
+      ...newVault(),
       armUrl: region.server.url,
       armPrincipal: "app",
     });

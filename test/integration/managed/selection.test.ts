@@ -1,8 +1,7 @@
 /** Which disks of a VM of Azure are backed up: left out by rule or by tag, through the whole pipeline over the local ARM. */
 import { randomBytes } from "node:crypto";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { asList, asObject, propertiesOf } from "../../../local/arm/resources.ts";
-import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
 import { parseDiskRule } from "../../../shared/core/disk-selection.ts";
 import { parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun } from "../../../shared/core/run.ts";
@@ -14,29 +13,24 @@ import { parseExcludedDisks } from "../../../shared/wire/vault/excluded-disks.ts
 import { addPolicy } from "../../support/add-policy.ts";
 import { startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
+import { useVaultRegion } from "../../support/vault-region.ts";
 
 const mib = 1024 ** 2;
 const never = new AbortController().signal;
 const name = parseVmName("web");
 
-let vaultRegion: Azurite;
-beforeAll(async () => {
-  vaultRegion = await startAzurite({ accounts: [{ name: "vaultacct", key: randomBytes(64).toString("base64") }] });
-});
-afterAll(() => vaultRegion.stop());
+const newVault = useVaultRegion();
 
 let region: ManagedRegion;
 let pipeline: RealPipeline;
 let vm: ManagedVm;
-let vaults = 0;
 
 beforeEach(async () => {
   const now = () => (pipeline === undefined ? Date.now() : pipeline.context.clock.now());
   region = await startManagedRegion({ now });
   pipeline = await createRealPipeline({
     accounts: [],
-    vaultConnection: vaultRegion.connectionString("vaultacct"),
-    vaultContainer: `selection-${++vaults}`,
+    ...newVault(),
     armUrl: region.server.url,
   });
   vm = await region.addVm("web", 3);

@@ -1,8 +1,7 @@
 /** VMs of Azure that are stopped for their snapshots: ARM by the real SDK over the local one, the vault in Azurite, time by the pipeline's clock. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ServiceError } from "../../../local/arm/service-error.ts";
 import { parseVmName } from "../../../shared/core/ids.ts";
 import type { BackupRun, Run } from "../../../shared/core/run.ts";
@@ -17,23 +16,19 @@ import { group, startManagedRegion, type ManagedRegion, type ManagedVm } from ".
 import { gated } from "../../support/simulation/gated.ts";
 import { Death } from "../../support/simulation/process.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
+import { useVaultRegion } from "../../support/vault-region.ts";
 
 const mib = 1024 ** 2;
 const hourMs = 3_600_000;
 const never = new AbortController().signal;
 const name = parseVmName("web");
 
-let vaultRegion: Azurite;
-beforeAll(async () => {
-  vaultRegion = await startAzurite({ accounts: [{ name: "vaultacct", key: randomBytes(64).toString("base64") }] });
-});
-afterAll(() => vaultRegion.stop());
+const newVault = useVaultRegion();
 
 let region: ManagedRegion;
 let pipeline: RealPipeline;
 let vm: ManagedVm;
 let laterMs = 0;
-let vaults = 0;
 
 beforeEach(async () => {
   laterMs = 0;
@@ -44,8 +39,7 @@ beforeEach(async () => {
   region = await startManagedRegion({ now, takes });
   pipeline = await createRealPipeline({
     accounts: [],
-    vaultConnection: vaultRegion.connectionString("vaultacct"),
-    vaultContainer: `vault-${++vaults}`,
+    ...newVault(),
     armUrl: region.server.url,
     reconciles: true,
   });

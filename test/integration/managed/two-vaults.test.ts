@@ -1,7 +1,6 @@
 /** One VM of Azure that two deployments back up, each into its own vault: neither touches what the other has made of it. */
 import { randomBytes } from "node:crypto";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startAzurite, type Azurite } from "../../../local/azurite/azurite-process.ts";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { attemptId, parsePolicyName, parseVmName } from "../../../shared/core/ids.ts";
 import { scheduledRunId } from "../../../shared/core/schedule-slots.ts";
 import { timestamp } from "../../../shared/core/timestamp.ts";
@@ -11,22 +10,18 @@ import { unprotectVm } from "../../../shared/operations/manage/unprotect-vm.ts";
 import { reconcile } from "../../../shared/operations/reconcile.ts";
 import { group, startManagedRegion, type ManagedRegion, type ManagedVm } from "../../support/managed-vm.ts";
 import { createRealPipeline, type RealPipeline } from "../../support/real-pipeline.ts";
+import { useVaultRegion } from "../../support/vault-region.ts";
 
 const hourMs = 3_600_000;
 const never = new AbortController().signal;
 const name = parseVmName("web");
 const policy = parsePolicyName("daily");
 
-let vaultRegion: Azurite;
-beforeAll(async () => {
-  vaultRegion = await startAzurite({ accounts: [{ name: "vaultacct", key: randomBytes(64).toString("base64") }] });
-});
-afterAll(() => vaultRegion.stop());
+const newVault = useVaultRegion();
 
 let region: ManagedRegion;
 let one: RealPipeline;
 let other: RealPipeline;
-let vaults = 0;
 let laterMs = 0;
 
 beforeEach(async () => {
@@ -39,8 +34,7 @@ afterEach(() => region.stop());
 async function deployment(): Promise<RealPipeline> {
   const pipeline = await createRealPipeline({
     accounts: [],
-    vaultConnection: vaultRegion.connectionString("vaultacct"),
-    vaultContainer: `two-${++vaults}`,
+    ...newVault(),
     armUrl: region.server.url,
   });
   const { clock } = pipeline.context;
